@@ -1,0 +1,123 @@
+//! `Q = DᵀD + diagonal·I` of a dictionary, packed for the tile solvers.
+
+use pulp::Simd;
+
+use super::aligned::Aligned;
+use super::product::{Packed, product};
+use super::simd::{SimdLevel, TileTask, rows, rows_mut};
+
+/// Steps of the power iteration for `λ_max(Q)`.
+const POWER_ITERATIONS: usize = 40;
+/// The power iteration approaches `λ_max` from below; FISTA's step needs an upper bound.
+const LIPSCHITZ_MARGIN: f32 = 1.01;
+
+/// `Q` of `n` atoms, padded to whole blocks with atoms that stay inactive.
+pub(super) struct Operator {
+    /// −Q, in blocks of rows.
+    pub(super) negated: Packed,
+    /// `Q_jj`.
+    pub(super) diagonal: Vec<f32>,
+    /// `1 / Q_jj`, 0 for zero atoms and for the padding: their codes stay 0.
+    pub(super) inverse_diagonal: Vec<f32>,
+    /// An upper estimate of `λ_max(Q)`, 1 for the zero matrix.
+    pub(super) lipschitz: f32,
+}
+
+impl Operator {
+    /// Of `weight [n, m]`, one atom a row; `diagonal` is λ₂ or the backward ridge on top of it.
+    pub(super) fn new(weight: &[f32], n: usize, m: usize, diagonal: f32, level: SimdLevel) -> Self {
+        let mut gram = level.run(Gram { weight, n, m });
+        for j in 0..n {
+            gram[j * n + j] += diagonal;
+        }
+        let block = level.block();
+        let padded = n.div_ceil(block) * block;
+        let mut of_diagonal = vec![0.0; padded];
+        for j in 0..n {
+            of_diagonal[j] = gram[j * n + j];
+        }
+        Self {
+            negated: Packed::new(padded, padded, block, |j, k| {
+                if j < n && k < n { -gram[j * n + k] } else { 0.0 }
+            }),
+            inverse_diagonal: of_diagonal
+                .iter()
+                .map(|&q| if q > 0.0 { 1.0 / q } else { 0.0 })
+                .collect(),
+            diagonal: of_diagonal,
+            lipschitz: lipschitz(&gram, n),
+        }
+    }
+}
+
+/// `DᵀD` of a dictionary `weight [n, m]`: the tile product with atoms in the place of pixels.
+struct Gram<'a> {
+    weight: &'a [f32],
+    n: usize,
+    m: usize,
+}
+
+impl TileTask for Gram<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Vec<f32> {
+        let Self { weight, n, m } = self;
+        let width = V * S::F32_LANES;
+        let packed = Packed::new(n, m, R, |j, i| weight[j * m + i]);
+        let mut transposed = Aligned::zeros(m * width);
+        let mut block = Aligned::zeros(R * width);
+        let mut gram = vec![0.0; n * n];
+        for first in (0..n).step_by(width) {
+            let atoms = width.min(n - first);
+            for i in 0..m {
+                for j in 0..atoms {
+                    transposed[i * width + j] = weight[(first + j) * m + i];
+                }
+            }
+            for top in (0..n).step_by(R) {
+                let zero = [[simd.splat_f32s(0.0); V]; R];
+                let sums = product(simd, packed.block::<R>(top / R), rows::<S, V>(&transposed), zero);
+                rows_mut::<S, V>(&mut block).copy_from_slice(&sums);
+                for (r, row) in block.chunks_exact(width).enumerate().take(n - top) {
+                    gram[(top + r) * n + first..][..atoms].copy_from_slice(&row[..atoms]);
+                }
+            }
+        }
+        gram
+    }
+}
+
+/// An upper estimate of the largest eigenvalue of the symmetric, positive semidefinite `q [n, n]`.
+fn lipschitz(q: &[f32], n: usize) -> f32 {
+    let row_sums = || {
+        q.chunks_exact(n.max(1))
+            .map(|row| row.iter().map(|v| v.abs()).sum::<f32>())
+    };
+    let bound = row_sums().fold(0.0, f32::max);
+    if bound == 0.0 {
+        return 1.0;
+    }
+    // Row sums favour the leading eigenvector, and are never orthogonal to it where Q ≥ 0.
+    let mut vector: Vec<f32> = row_sums().collect();
+    let mut largest = 0.0;
+    for _ in 0..POWER_ITERATIONS {
+        let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+        vector.iter_mut().for_each(|v| *v /= norm);
+        vector = q.chunks_exact(n).map(|row| dot(row, &vector)).collect();
+        largest = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    }
+    (LIPSCHITZ_MARGIN * largest).min(bound)
+}
+
+/// A dot product with independent partial sums, which the compiler turns into vectors.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [0.0f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..16 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
