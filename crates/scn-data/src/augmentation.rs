@@ -1,0 +1,142 @@
+//! Augmentation of training images: horizontal flip, shift with zero padding, random crop.
+//!
+//! What happens to an image depends on (seed, epoch, record) only; shared by a batch, on (seed, epoch, batch).
+//! All of it is one [`Transform`], a window into the normalised image. Outside the image the window reads 0, which
+//! after mean subtraction is the mean.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::random::{Purpose, below, stream};
+
+/// Which augmentations are applied. The default is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augmentation {
+    /// Mirror left to right with probability ½.
+    pub flip: bool,
+    /// Largest shift in pixels: both directions uniform in `-shift..=shift`, zero padding. 4 is the `RandomCrop(32,
+    /// padding=4)` of PyTorch.
+    pub shift: usize,
+    /// Side in pixels of a random square crop, which evaluation takes from the centre. None keeps the whole image.
+    pub crop: Option<usize>,
+    /// Draw once for each batch, as the paper does, instead of for each image.
+    pub per_batch: bool,
+}
+
+/// A window into an image: output row y, column x reads the image at row `top + y`, column `left + x`, and 0 where
+/// that lies outside; the output is then mirrored if `flip` is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transform {
+    /// Mirror the window left to right.
+    pub flip: bool,
+    /// First row of the window.
+    pub top: isize,
+    /// First column of the window.
+    pub left: isize,
+}
+
+impl Augmentation {
+    /// Shape `[c, h, w]` after augmentation of images of this shape.
+    ///
+    /// # Errors
+    /// [`DataError::Crop`] and [`DataError::Shift`] where they do not fit the images.
+    pub fn output_shape(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3], DataError> {
+        let [height, width] = match self.crop {
+            Some(crop) if crop == 0 || crop > height.min(width) => {
+                return Err(DataError::Crop { crop, height, width });
+            }
+            Some(crop) => [crop, crop],
+            None => [height, width],
+        };
+        if self.shift >= height.min(width) {
+            return Err(DataError::Shift {
+                shift: self.shift,
+                height,
+                width,
+            });
+        }
+        Ok([channels, height, width])
+    }
+
+    /// The transform of an image of a training batch; `record` is its index in the official split, `batch` the index
+    /// of its batch in the epoch. Every parameter takes its own word of the random stream, so that switching one
+    /// augmentation on leaves the others as they were.
+    ///
+    /// # Errors
+    /// As [`Augmentation::output_shape`].
+    pub fn draw(
+        &self,
+        shape: [usize; 3],
+        seed: u64,
+        epoch: u64,
+        record: u32,
+        batch: usize,
+    ) -> Result<Transform, DataError> {
+        let [rows, columns] = self.margins(shape)?;
+        let (purpose, item) = if self.per_batch {
+            (Purpose::BatchAugmentation, batch as u64)
+        } else {
+            (Purpose::ImageAugmentation, u64::from(record))
+        };
+        let mut stream = stream(seed, purpose, epoch, item);
+        let mirrored = below(&mut stream, 2) == 1;
+        let mut offset = |bound| below(&mut stream, bound + 1) as isize;
+        let (down, right) = (offset(2 * self.shift), offset(2 * self.shift));
+        let (top, left) = (offset(rows), offset(columns));
+        let shift = self.shift as isize;
+        Ok(Transform {
+            flip: self.flip && mirrored,
+            top: top + down - shift,
+            left: left + right - shift,
+        })
+    }
+
+    /// The transform of evaluation: the crop from the centre, nothing else.
+    ///
+    /// # Errors
+    /// As [`Augmentation::output_shape`].
+    pub fn centre(&self, shape: [usize; 3]) -> Result<Transform, DataError> {
+        let [rows, columns] = self.margins(shape)?;
+        Ok(Transform {
+            flip: false,
+            top: (rows / 2) as isize,
+            left: (columns / 2) as isize,
+        })
+    }
+
+    /// Rows and columns that the crop leaves over.
+    fn margins(&self, shape: [usize; 3]) -> Result<[usize; 2], DataError> {
+        let output = self.output_shape(shape)?;
+        Ok([shape[1] - output[1], shape[2] - output[2]])
+    }
+}
+
+impl Transform {
+    /// Copy the window of `image`, of shape `from = [c, h, w]`, to `output`, of shape `to` with as many channels.
+    ///
+    /// # Panics
+    /// If the shapes and slices do not agree.
+    pub fn apply(&self, image: &[f32], from: [usize; 3], output: &mut [f32], to: [usize; 3]) {
+        assert_eq!(
+            (from[0], image.len(), output.len()),
+            (to[0], from.iter().product(), to.iter().product()),
+            "window {to:?} of an image {from:?}"
+        );
+        let [_, height, width] = from;
+        // Columns of the window that lie inside the image.
+        let inside = |x: isize| (x - self.left).clamp(0, to[2] as isize) as usize;
+        let columns = inside(0)..inside(width as isize);
+        for (row, output) in output.chunks_exact_mut(to[2]).enumerate() {
+            let (channel, y) = (row / to[1], self.top + (row % to[1]) as isize);
+            output.fill(0.0);
+            if (0..height as isize).contains(&y) && !columns.is_empty() {
+                let start = (channel * height + y as usize) * width + (self.left + columns.start as isize) as usize;
+                output[columns.clone()].copy_from_slice(&image[start..start + columns.len()]);
+                if self.flip {
+                    output.reverse();
+                }
+            }
+        }
+    }
+}

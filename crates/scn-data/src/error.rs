@@ -1,0 +1,213 @@
+//! Errors of the data crate.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::kind::DatasetKind;
+
+/// Why data could not be read or prepared. Every message says what was found, what was expected and what to do;
+/// causes of the operating system are in [`std::error::Error::source`].
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A dataset name that is none.
+    #[error("there is no dataset {name:?}: choose one of {}", DatasetKind::names())]
+    UnknownDataset {
+        /// The name given.
+        name: String,
+    },
+    /// The data directory does not exist or is no directory.
+    #[error(
+        "{dataset}: the data directory {} {problem}: set data.dir to the directory that holds the datasets, or {}",
+        path.display(),
+        dataset.info().fetch
+    )]
+    NoDirectory {
+        /// The dataset looked for.
+        dataset: DatasetKind,
+        /// The directory searched.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file that is in none of the places where it may lie.
+    #[error(
+        "{dataset}: no file {} in {}: {}, or set data.dir to the directory that holds the datasets",
+        names.join(" or "),
+        directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "),
+        dataset.info().fetch
+    )]
+    Missing {
+        /// The dataset looked for.
+        dataset: DatasetKind,
+        /// The names the file may have.
+        names: &'static [&'static str],
+        /// The directories searched.
+        directories: Vec<PathBuf>,
+    },
+    /// A directory, socket or the like where a file should be.
+    #[error("{dataset}: {} is not a regular file: move it away and {}", path.display(), dataset.info().fetch)]
+    NotAFile {
+        /// The dataset being read.
+        dataset: DatasetKind,
+        /// What is no file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: check that it exists and that you may read it", path.display())]
+    Io {
+        /// The path concerned.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file of the wrong length: truncated, with bytes after its end, or another file.
+    #[error(
+        "{dataset}: {} holds {found} bytes{}, expected {expected}: the file is {}; {} again",
+        path.display(),
+        if *compressed { " after decompression" } else { "" },
+        if found < expected { "truncated or foreign" } else { "foreign or has bytes after its end" },
+        dataset.info().fetch
+    )]
+    Size {
+        /// The dataset being read.
+        dataset: DatasetKind,
+        /// The file.
+        path: PathBuf,
+        /// Its bytes, decompressed.
+        found: u64,
+        /// The bytes of the official file, decompressed.
+        expected: u64,
+        /// Whether the file is compressed.
+        compressed: bool,
+    },
+    /// A file that starts unlike the official one.
+    #[error(
+        "{dataset}: {} starts with {found}, expected {expected}: the file is damaged or belongs to another dataset; {} again",
+        path.display(),
+        dataset.info().fetch
+    )]
+    Header {
+        /// The dataset being read.
+        dataset: DatasetKind,
+        /// The file.
+        path: PathBuf,
+        /// How it starts.
+        found: String,
+        /// How the official file starts.
+        expected: String,
+    },
+    /// A label that is none of the dataset's classes.
+    #[error(
+        "{dataset}: {}, record {record}: label {label} is not in {smallest}..={largest}: the file is damaged or belongs to another dataset; {} again",
+        path.display(),
+        dataset.info().fetch
+    )]
+    Label {
+        /// The dataset being read.
+        dataset: DatasetKind,
+        /// The file.
+        path: PathBuf,
+        /// Index of the record in this file.
+        record: usize,
+        /// The label as in the file.
+        label: u8,
+        /// Smallest label of the format.
+        smallest: u8,
+        /// Largest label of the format.
+        largest: u8,
+    },
+    /// A gzip stream that does not decompress.
+    #[error("{dataset}: {} does not decompress, it is truncated or damaged: {} again", path.display(), dataset.info().fetch)]
+    Gzip {
+        /// The dataset being read.
+        dataset: DatasetKind,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A validation set that leaves nothing to train on.
+    #[error("{requested} validation images out of {available} training images leave none to train on: choose 0 to {}", available - 1)]
+    Validation {
+        /// Images asked for.
+        requested: usize,
+        /// Images there are.
+        available: usize,
+    },
+    /// A limit of 0 or beyond the set.
+    #[error("cannot limit a set of {available} images to {requested}: choose 1 to {available}, or leave the limit out")]
+    Limit {
+        /// Images asked for.
+        requested: usize,
+        /// Images there are.
+        available: usize,
+    },
+    /// A shift that could move the whole image out of view.
+    #[error("a shift of {shift} pixels does not fit images of {height}×{width}: choose 0 to {}", height.min(width) - 1)]
+    Shift {
+        /// The shift asked for, pixels.
+        shift: usize,
+        /// Height after cropping.
+        height: usize,
+        /// Width after cropping.
+        width: usize,
+    },
+    /// A crop that is empty or larger than the image.
+    #[error("a crop of {crop}×{crop} pixels does not fit images of {height}×{width}: choose 1 to {}", height.min(width))]
+    Crop {
+        /// The side asked for, pixels.
+        crop: usize,
+        /// Image height.
+        height: usize,
+        /// Image width.
+        width: usize,
+    },
+    /// A batch size that gives no batches.
+    #[error(
+        "batches of {batch_size} images{} make no batch out of {images} images: choose 1 to {images}",
+        if *drop_last { ", the last partial one dropped," } else { "" }
+    )]
+    BatchSize {
+        /// The batch size asked for.
+        batch_size: usize,
+        /// Images there are.
+        images: usize,
+        /// Whether partial batches are dropped.
+        drop_last: bool,
+    },
+    /// Statistics that belong to images of another kind.
+    #[error(
+        "the normalization was computed on images of shape {found:?} with pixels 0..={found_max}, \
+         these have shape {expected:?} and pixels 0..={expected_max}: evaluate on the dataset the model was trained on"
+    )]
+    Shape {
+        /// Shape `[c, h, w]` of the statistics.
+        found: [usize; 3],
+        /// Largest pixel value of the statistics.
+        found_max: u8,
+        /// Shape `[c, h, w]` of the images.
+        expected: [usize; 3],
+        /// Largest pixel value of the images.
+        expected_max: u8,
+    },
+    /// Stored statistics that are not whole.
+    #[error(
+        "a normalization with {means} means, {deviations} deviations and pixels 0..={pixel_max} does not fit images of shape {shape:?}: \
+         expected {} or {} finite means and {} finite deviations above 0",
+        shape[0],
+        shape[0].saturating_mul(shape[1]).saturating_mul(shape[2]),
+        shape[0]
+    )]
+    Statistics {
+        /// Shape `[c, h, w]` they claim.
+        shape: [usize; 3],
+        /// Largest pixel value they claim.
+        pixel_max: u8,
+        /// Number of means.
+        means: usize,
+        /// Number of deviations.
+        deviations: usize,
+    },
+}

@@ -1,0 +1,116 @@
+//! Labelled images in memory, one byte a pixel.
+
+use std::sync::Arc;
+
+/// An immutable, never empty set of labelled images. Clones and subsets share the pixels.
+///
+/// An image has a position in this set, `0..count()`, and a record: its index in the official split it was read
+/// from, which stays the same in every subset.
+#[derive(Clone, Debug)]
+pub struct ImageSet {
+    storage: Arc<Storage>,
+    records: Arc<[u32]>,
+}
+
+#[derive(Debug)]
+struct Storage {
+    shape: [usize; 3],
+    pixel_max: u8,
+    images: Vec<u8>,
+    labels: Vec<u16>,
+}
+
+impl ImageSet {
+    /// A set of `n` images `[n, c, h, w]`, each `shape = [c, h, w]` with pixels `0..=pixel_max`, and `n` labels.
+    ///
+    /// # Panics
+    /// If there are no images or no pixels, if the numbers of pixels and labels do not agree, or if `pixel_max` is 0.
+    pub fn new(shape: [usize; 3], pixel_max: u8, images: Vec<u8>, labels: Vec<u16>) -> Self {
+        assert!(!labels.is_empty(), "an image set needs at least one image");
+        assert!(!shape.contains(&0), "images of shape {shape:?} have no pixels");
+        assert!(pixel_max > 0, "the largest pixel value is 0");
+        assert_eq!(
+            images.len(),
+            labels.len() * shape.iter().product::<usize>(),
+            "{} labels and images of shape {shape:?}",
+            labels.len()
+        );
+        let records = (0..labels.len() as u32).collect();
+        ImageSet {
+            storage: Arc::new(Storage {
+                shape,
+                pixel_max,
+                images,
+                labels,
+            }),
+            records,
+        }
+    }
+
+    /// The images at these positions, in this order.
+    ///
+    /// # Panics
+    /// If there are no positions or one is out of range.
+    pub fn select(&self, positions: &[usize]) -> Self {
+        assert!(!positions.is_empty(), "an image set needs at least one image");
+        let records = positions.iter().map(|&position| self.records[position]).collect();
+        ImageSet {
+            storage: Arc::clone(&self.storage),
+            records,
+        }
+    }
+
+    /// Number of images, at least 1.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Shape `[c, h, w]` of every image.
+    pub fn shape(&self) -> [usize; 3] {
+        self.storage.shape
+    }
+
+    /// Largest value a pixel can take.
+    pub fn pixel_max(&self) -> u8 {
+        self.storage.pixel_max
+    }
+
+    /// Pixels `[c, h, w]` of the image at a position, row-major.
+    ///
+    /// # Panics
+    /// If the position is out of range.
+    pub fn image(&self, position: usize) -> &[u8] {
+        let bytes = self.storage.shape.iter().product::<usize>();
+        let start = self.records[position] as usize * bytes;
+        &self.storage.images[start..start + bytes]
+    }
+
+    /// Label of the image at a position, `0..classes`.
+    ///
+    /// # Panics
+    /// If the position is out of range.
+    pub fn label(&self, position: usize) -> u16 {
+        self.storage.labels[self.records[position] as usize]
+    }
+
+    /// Index in the official split of the image at a position.
+    ///
+    /// # Panics
+    /// If the position is out of range.
+    pub fn record(&self, position: usize) -> u32 {
+        self.records[position]
+    }
+
+    /// Images of each class that occurs, up to the largest label.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = Vec::new();
+        for position in 0..self.count() {
+            let label = self.label(position) as usize;
+            if counts.len() <= label {
+                counts.resize(label + 1, 0);
+            }
+            counts[label] += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,46 @@
+//! Image datasets for sparse coding networks: readers of the official files, validation splits, mean
+//! subtraction, augmentation and a loader whose batches depend on nothing but the seed.
+//!
+//! The usual way through the crate:
+//!
+//! ```
+//! use scn_data::{Augmentation, DatasetKind, Loader, MeanSubtraction, Normalization, Split};
+//!
+//! # fn main() -> Result<(), scn_data::DataError> {
+//! let data_dir = std::path::Path::new("datasets");
+//! let train = scn_data::read(DatasetKind::Digits, Split::Train, data_dir)?;
+//! let (train, validation) = scn_data::split_validation(&train, 200, 0)?;
+//! let normalization = Normalization::fit(&train, MeanSubtraction::PerChannel, false);
+//! let augmentation = Augmentation { shift: 1, ..Augmentation::default() };
+//! let loader = Loader::training(train, normalization.clone(), augmentation, 32, false, 0)?;
+//! for batch in loader.epoch(0, 0) {
+//!     assert_eq!(batch.shape[1..], [1, 8, 8]);
+//! }
+//! # let _ = validation;
+//! # Ok(())
+//! # }
+//! ```
+
+mod augmentation;
+mod cifar;
+mod digits;
+mod error;
+mod files;
+mod idx;
+mod image_set;
+mod kind;
+mod loader;
+mod normalization;
+mod random;
+mod split;
+mod stl10;
+mod verify;
+
+pub use augmentation::{Augmentation, Transform};
+pub use error::DataError;
+pub use image_set::ImageSet;
+pub use kind::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Split, read};
+pub use loader::{Batch, Batches, Loader, epoch_order};
+pub use normalization::{MeanSubtraction, Normalization};
+pub use split::{limit, split_validation};
+pub use verify::{ArchiveReport, FileReport, Verification, verify};

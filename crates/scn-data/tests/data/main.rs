@@ -1,0 +1,14 @@
+//! Tests of the data crate, one binary so that it links once.
+#![allow(clippy::unwrap_used)]
+
+mod augmentation;
+mod damaged;
+mod digits;
+mod files;
+mod kinds;
+mod loader;
+mod normalization;
+mod readers;
+mod real;
+mod split;
+mod verify;
