@@ -40,16 +40,26 @@ pub(super) struct Tile<'g> {
     width: usize,
     spans: Vec<Span>,
     runs: Vec<Run>,
+    /// Of each value of a patch, in the order (c, ky, kx): its offset from the patch's corner in a padded image.
+    offsets: Vec<usize>,
 }
 
 impl<'g> Tile<'g> {
     /// A tile of `width` pixels, not placed yet.
     pub(super) fn new(geometry: &'g ConvGeometry, width: usize) -> Self {
+        let ConvGeometry { channels, kernel, .. } = *geometry;
+        let (rows, columns) = padded_sides(geometry);
+        let offset = |value: usize| {
+            let (c, ky, kx) = (value / (kernel * kernel), value / kernel % kernel, value % kernel);
+            (c * rows + ky) * columns + kx
+        };
+        let offsets = (0..channels * kernel * kernel).map(offset).collect();
         Self {
             geometry,
             width,
             spans: Vec::new(),
             runs: Vec::new(),
+            offsets,
         }
     }
 
@@ -137,56 +147,43 @@ impl<'g> Tile<'g> {
     #[inline(always)]
     pub(super) fn pack(&self, padded: &Padded, patches: &mut [f32]) {
         let stride = self.geometry.stride;
-        self.for_each_row(|row, offset| {
+        for (row, &offset) in self.offsets.iter().enumerate() {
             for run in &self.runs {
-                let at = padded.start(run) + offset;
+                let source = &padded.values[padded.start(run) + offset..];
                 let lanes = &mut patches[row * self.width + run.lane..];
                 if stride == 1 {
                     // Overruns land in lanes that a later run or row writes, or in idle ones.
-                    for i in (0..run.len).step_by(COPY) {
-                        lanes[i..i + COPY].copy_from_slice(&padded.values[at + i..at + i + COPY]);
+                    let blocks = run.len.div_ceil(COPY);
+                    let source = source.as_chunks::<COPY>().0;
+                    for (lanes, values) in lanes.as_chunks_mut::<COPY>().0.iter_mut().zip(source).take(blocks) {
+                        *lanes = *values;
                     }
                 } else {
-                    for (i, lane) in lanes[..run.len].iter_mut().enumerate() {
-                        *lane = padded.values[at + i * stride];
+                    for (lane, value) in lanes[..run.len].iter_mut().zip(source.iter().step_by(stride)) {
+                        *lane = *value;
                     }
                 }
             }
-        });
+        }
     }
 
     /// The transpose of [`Tile::pack`]: adds patches onto the padded images.
     #[inline(always)]
     pub(super) fn fold(&self, patches: &[f32], padded: &mut Padded) {
         let stride = self.geometry.stride;
-        self.for_each_row(|row, offset| {
+        for (row, &offset) in self.offsets.iter().enumerate() {
             for run in &self.runs {
                 let at = padded.start(run) + offset;
                 let lanes = &patches[row * self.width + run.lane..][..run.len];
+                let target = &mut padded.values[at..];
                 if stride == 1 {
-                    for (value, lane) in padded.values[at..at + run.len].iter_mut().zip(lanes) {
-                        *value += lane;
-                    }
+                    target.iter_mut().zip(lanes).for_each(|(value, lane)| *value += lane);
                 } else {
-                    for (i, lane) in lanes.iter().enumerate() {
-                        padded.values[at + i * stride] += lane;
-                    }
-                }
-            }
-        });
-    }
-
-    /// Calls `visit(row of the patch, its offset from the patch's corner)` in the order (c, ky, kx).
-    #[inline(always)]
-    fn for_each_row(&self, mut visit: impl FnMut(usize, usize)) {
-        let ConvGeometry { channels, kernel, .. } = *self.geometry;
-        let (height, width) = padded_sides(self.geometry);
-        let mut row = 0;
-        for c in 0..channels {
-            for ky in 0..kernel {
-                for kx in 0..kernel {
-                    visit(row, (c * height + ky) * width + kx);
-                    row += 1;
+                    target
+                        .iter_mut()
+                        .step_by(stride)
+                        .zip(lanes)
+                        .for_each(|(value, lane)| *value += lane);
                 }
             }
         }

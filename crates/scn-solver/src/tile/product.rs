@@ -92,8 +92,8 @@ fn outer_columns<S: Simd, const R: usize, const W: usize>(
     for (left, sum) in left.chunks_exact(R * pixels).zip(sum.chunks_exact_mut(R * width)) {
         let left: [&[f32]; R] = std::array::from_fn(|r| &left[r * pixels..(r + 1) * pixels]);
         let mut acc: [[S::f32s; W]; R] = std::array::from_fn(|r| rows::<S, W>(&sum[r * width + first..][..panel])[0]);
-        for p in 0..pixels {
-            let b = rows::<S, W>(&right[p * width + first..][..panel])[0];
+        for (p, right) in right.chunks_exact(width).enumerate().take(pixels) {
+            let b = rows::<S, W>(&right[first..first + panel])[0];
             for r in 0..R {
                 let a = simd.splat_f32s(left[r][p]);
                 for w in 0..W {

@@ -41,7 +41,7 @@ impl Stopping {
     #[inline(always)]
     pub(super) fn promises<S: Simd, const V: usize>(&mut self, norms: &Norms<S, V>, fixed: Option<&[f32]>) -> bool {
         self.take(norms, fixed);
-        self.worst() <= self.trust * self.tolerance
+        self.all_within(self.trust * self.tolerance)
     }
 
     /// Whether the true residuals end the iteration; if not, later promises are believed less.
@@ -49,7 +49,7 @@ impl Stopping {
     pub(super) fn confirms<S: Simd, const V: usize>(&mut self, norms: &Norms<S, V>, fixed: Option<&[f32]>) -> bool {
         self.take(norms, fixed);
         self.trust *= DISTRUST;
-        self.worst() <= self.tolerance
+        self.all_within(self.tolerance)
     }
 
     /// The relative residual of one pixel, as last taken.
@@ -60,11 +60,14 @@ impl Stopping {
         }
     }
 
-    /// The largest relative residual; NaN counts as not converged.
-    fn worst(&self) -> f32 {
-        (0..self.pixels)
-            .map(|p| self.relative(p))
-            .fold(0.0, |a, b| if b <= a { a } else { b })
+    /// Whether every pixel's relative residual is at most `limit`; NaN is not.
+    #[inline(always)]
+    fn all_within(&self, limit: f32) -> bool {
+        let pixels = self.residual.iter().zip(self.reference.iter()).take(self.pixels);
+        // Without an early exit the comparison is done with vectors.
+        pixels.fold(true, |all, (residual, reference)| {
+            all & (*residual <= limit * limit * reference)
+        })
     }
 
     /// Takes squared norms; residuals are relative to the values' or to `fixed` squared norms.
