@@ -1,0 +1,384 @@
+//! The sparse-coding layer in plain tensor operations, for any backend: all pixels of the batch are the columns of
+//! `b = Dᵀx − λ₁ [n, N]` and advance together, until the worst of them has reached the tolerance.
+//!
+//! Coordinate descent, `αⱼ ← max(0, αⱼ + rⱼ/Qⱼⱼ)` with `r = b − Qα`, updates one row of all codes at a time and
+//! corrects `r` by the rank-1 product `Q·ⱼ δⱼ`; FISTA is whole-matrix arithmetic (Sun, Nasrabadi & Tran,
+//! arXiv:1701.08349, appendix A). One number a sweep is read back to decide whether to stop.
+
+use std::ops::{Add, Mul, Sub};
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{Shape, Slice, TensorData, read_sync};
+use scn_solver::{BackwardOptions, ConvGeometry, ForwardOptions, Method, SolverOptions};
+
+use super::geometry_of;
+use super::layer::{self, Gradients, Solution};
+
+/// The forward solve of every pixel; see [`crate::SparseCoding::sparse_code2d`].
+pub(super) fn forward<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    lambda1: FloatTensor<B>,
+    stride: usize,
+    options: SolverOptions,
+) -> Solution<B> {
+    let geometry = geometry_of(&x, &weight, stride);
+    if layer::is_empty(&geometry) {
+        return layer::empty_solution::<B>(&geometry, &x.device());
+    }
+    let quadratic = Quadratic::<B>::new(Matrix(layer::quadratic::<B>(
+        weight.clone(),
+        &geometry,
+        options.lambda2,
+    )));
+    let lambda1 = Matrix(B::float_reshape(lambda1, Shape::new([geometry.atoms, 1])));
+    let b = Matrix::<B>::from_planes(layer::correlations::<B>(x, weight, &geometry)) - lambda1;
+
+    let broken = b.columns_with_nan_or_infinity();
+    let b = b.fill_where(&broken, 0.0);
+    let (codes, iterations, residual) = quadratic.solve(&b, &options.forward);
+    let iterations = broken.is_zero().scale(iterations as f64);
+    let codes = codes.fill_where(&broken, f64::NAN).into_planes(&geometry);
+    let residual = residual.fill_where(&broken, f64::NAN);
+
+    let [batch, _, height, width] = layer::solves_shape(&geometry);
+    let plane = |row: Matrix<B>| B::float_reshape(row.0, Shape::new([batch, 1, height, width]));
+    let solves = B::float_cat(vec![plane(iterations), plane(residual)], 1);
+    let active = layer::active_counts::<B>(codes.clone(), &geometry);
+    (codes, solves, active)
+}
+
+/// The implicit gradient; see [`crate::SparseCodingVjp::sparse_code2d_vjp`].
+pub(super) fn backward<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    codes: FloatTensor<B>,
+    grad_codes: FloatTensor<B>,
+    stride: usize,
+    options: SolverOptions,
+) -> Gradients<B> {
+    let geometry = geometry_of(&x, &weight, stride);
+    if layer::is_empty(&geometry) {
+        return layer::empty_gradients::<B>(&x, &weight, &geometry);
+    }
+    let quadratic = Matrix::<B>(layer::quadratic::<B>(weight.clone(), &geometry, options.lambda2));
+    let mask = Matrix::<B>::from_planes(codes.clone()).is_positive();
+    let right_side = Matrix::<B>::from_planes(grad_codes).fill_where(&mask.is_zero(), 0.0);
+    let broken = right_side.columns_with_nan_or_infinity();
+    let right_side = right_side.fill_where(&broken, 0.0);
+    let gamma = masked_gauss_seidel(&quadratic, &mask, &right_side, &options.backward);
+    let gamma = gamma.fill_where(&(mask * broken), f64::NAN).into_planes(&geometry);
+    layer::gradients::<B>(x, weight, codes, gamma, &geometry)
+}
+
+/// `Q` and what the solvers need of it.
+struct Quadratic<B: Backend> {
+    matrix: Matrix<B>,
+    columns: Vec<Matrix<B>>,
+    /// `1/Qⱼⱼ`, or 0 where `Qⱼⱼ = 0`, which keeps that atom's code 0.
+    inverse_diagonal: Vec<Matrix<B>>,
+    /// `1/L`, or 1 for `Q = 0`.
+    step: Matrix<B>,
+}
+
+impl<B: Backend> Quadratic<B> {
+    fn new(matrix: Matrix<B>) -> Self {
+        let columns = matrix.columns();
+        let inverse_diagonal = matrix.diagonal().inverse_or(0.0).into_rows();
+        let step = matrix.largest_eigenvalue().inverse_or(1.0);
+        Self {
+            matrix,
+            columns,
+            inverse_diagonal,
+            step,
+        }
+    }
+
+    /// Codes `[n, N]` of the problems `b [n, N]`, the iterations of all and ρ of each `[1, N]`.
+    fn solve(&self, b: &Matrix<B>, options: &ForwardOptions) -> (Matrix<B>, usize, Matrix<B>) {
+        match options.method {
+            Method::CoordinateDescent => self.coordinate_descent(b, options),
+            Method::Fista => self.fista(b, options, false),
+            Method::FistaRestart => self.fista(b, options, true),
+        }
+    }
+
+    fn coordinate_descent(&self, b: &Matrix<B>, options: &ForwardOptions) -> (Matrix<B>, usize, Matrix<B>) {
+        let mut codes = b.zeros_like();
+        let mut product = b.zeros_like();
+        let mut residual = self.natural_residual(b, &codes, &product);
+        let mut iterations = 0;
+        while iterations < options.max_iterations && residual.largest() > options.tolerance {
+            let mut descent = b.clone() - product;
+            let mut rows = Vec::with_capacity(codes.rows());
+            for j in 0..codes.rows() {
+                let code = codes.row(j);
+                let updated = (code.clone() + descent.row(j) * self.inverse_diagonal[j].clone()).positive_part();
+                descent = descent - self.columns[j].clone() * (updated.clone() - code);
+                rows.push(updated);
+            }
+            codes = Matrix::stack(rows);
+            // A fresh product: the certificate must not carry the rounding of the updates.
+            product = self.matrix.product(&codes);
+            residual = self.natural_residual(b, &codes, &product);
+            iterations += 1;
+        }
+        (codes, iterations, residual)
+    }
+
+    fn fista(&self, b: &Matrix<B>, options: &ForwardOptions, gradient_restart: bool) -> (Matrix<B>, usize, Matrix<B>) {
+        let (mut codes, mut product) = (b.zeros_like(), b.zeros_like());
+        let (mut gamma, mut gamma_product) = (b.zeros_like(), b.zeros_like());
+        let mut residual = self.natural_residual(b, &codes, &product);
+        let mut s = residual.zeros_like().shift(1.0);
+        let mut iterations = 0;
+        while iterations < options.max_iterations && residual.largest() > options.tolerance {
+            let descent = (b.clone() - gamma_product) * self.step.clone();
+            let next = (gamma.clone() + descent).positive_part();
+            let next_product = self.matrix.product(&next);
+            let mut s_next = ((s.clone() * s.clone()).scale(4.0).shift(1.0).square_root())
+                .shift(1.0)
+                .scale(0.5);
+            let mut momentum = s.shift(-1.0) / s_next.clone();
+            let change = next.clone() - codes;
+            if gradient_restart {
+                let onwards = ((gamma - next.clone()) * change.clone())
+                    .column_sums()
+                    .is_positive()
+                    .is_zero();
+                momentum = momentum * onwards.clone();
+                s_next = s_next.shift(-1.0) * onwards;
+                s_next = s_next.shift(1.0);
+            }
+            // Q is linear, so that Qγ⁺ follows from Qα⁺ and Qα without another product.
+            gamma_product = next_product.clone() + momentum.clone() * (next_product.clone() - product);
+            gamma = next.clone() + momentum * change;
+            (codes, product, s) = (next, next_product, s_next);
+            residual = self.natural_residual(b, &codes, &product);
+            iterations += 1;
+        }
+        (codes, iterations, residual)
+    }
+
+    /// `ρ = ‖α − max(0, α − ∇/L)‖ / ‖α‖ [1, N]`; for `α = 0` it is 0 where that is the optimum, else infinite.
+    fn natural_residual(&self, b: &Matrix<B>, codes: &Matrix<B>, product: &Matrix<B>) -> Matrix<B> {
+        // α − max(0, α − ∇/L) = min(α, ∇/L), here without the cancellation.
+        let step = (product.clone() - b.clone()) * self.step.clone();
+        let gap = step.minimum(codes).column_norms();
+        let size = codes.column_norms();
+        let ratio = (gap.clone() / size.clone()).fill_where(&size.is_zero(), f64::INFINITY);
+        ratio.fill_where(&gap.is_zero(), 0.0)
+    }
+}
+
+/// Solves `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ`, `γ = 0` elsewhere, for all columns of `g [n, N]` by Gauss–Seidel sweeps.
+fn masked_gauss_seidel<B: Backend>(
+    quadratic: &Matrix<B>,
+    mask: &Matrix<B>,
+    right_side: &Matrix<B>,
+    options: &BackwardOptions,
+) -> Matrix<B> {
+    let n = right_side.rows();
+    let ridge = Matrix(layer::identity::<B>(n, &right_side.0.device())).scale(options.ridge);
+    let system = quadratic.clone() + ridge;
+    let columns = system.columns();
+    let inverse_diagonal = system.diagonal().inverse_or(0.0).into_rows();
+    let masks = mask.clone().into_rows();
+    let size = right_side.column_norms();
+    let bound = size.scale(options.tolerance);
+    let mut gamma = right_side.zeros_like();
+    let mut residual = right_side.clone();
+    let mut iterations = 0;
+    while iterations < options.max_iterations && (residual.column_norms() - bound.clone()).largest() > 0.0 {
+        let mut rows = Vec::with_capacity(n);
+        for j in 0..n {
+            let change = residual.row(j) * masks[j].clone() * inverse_diagonal[j].clone();
+            rows.push(gamma.row(j) + change.clone());
+            residual = residual - columns[j].clone() * change;
+        }
+        gamma = Matrix::stack(rows);
+        residual = (right_side.clone() - system.product(&gamma)) * mask.clone();
+        iterations += 1;
+    }
+    gamma
+}
+
+/// A matrix `[rows, columns]` of any backend. Arithmetic broadcasts single rows, columns and numbers.
+struct Matrix<B: Backend>(FloatTensor<B>);
+
+impl<B: Backend> Clone for Matrix<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<B: Backend> Add for Matrix<B> {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(B::float_add(self.0, other.0))
+    }
+}
+
+impl<B: Backend> Sub for Matrix<B> {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(B::float_sub(self.0, other.0))
+    }
+}
+
+impl<B: Backend> Mul for Matrix<B> {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(B::float_mul(self.0, other.0))
+    }
+}
+
+impl<B: Backend> std::ops::Div for Matrix<B> {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        Self(B::float_div(self.0, other.0))
+    }
+}
+
+impl<B: Backend> Matrix<B> {
+    /// `[b, n, h, w]` as `[n, b·h·w]`.
+    fn from_planes(planes: FloatTensor<B>) -> Self {
+        let [batch, n, height, width] = planes.shape().dims();
+        let planes = B::float_permute(planes, &[1, 0, 2, 3]);
+        Self(B::float_reshape(planes, Shape::new([n, batch * height * width])))
+    }
+
+    fn into_planes(self, geometry: &ConvGeometry) -> FloatTensor<B> {
+        let [batch, n, height, width] = geometry.codes_shape();
+        let planes = B::float_reshape(self.0, Shape::new([n, batch, height, width]));
+        B::float_permute(planes, &[1, 0, 2, 3])
+    }
+
+    fn stack(rows: Vec<Self>) -> Self {
+        Self(B::float_cat(rows.into_iter().map(|row| row.0).collect(), 0))
+    }
+
+    fn rows(&self) -> usize {
+        self.0.shape().dims::<2>()[0]
+    }
+
+    fn row(&self, j: usize) -> Self {
+        Self(B::float_slice(self.0.clone(), &[Slice::from(j..j + 1)]))
+    }
+
+    fn into_rows(self) -> Vec<Self> {
+        (0..self.rows()).map(|j| self.row(j)).collect()
+    }
+
+    /// The columns of a square matrix.
+    fn columns(&self) -> Vec<Self> {
+        let column = |j| B::float_slice(self.0.clone(), &[Slice::full(), Slice::from(j..j + 1)]);
+        (0..self.rows()).map(|j| Self(column(j))).collect()
+    }
+
+    fn zeros_like(&self) -> Self {
+        Self(B::float_zeros(self.0.shape(), &self.0.device(), self.0.dtype().into()))
+    }
+
+    fn product(&self, other: &Self) -> Self {
+        Self(B::float_matmul(self.0.clone(), other.0.clone()))
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self(B::float_mul_scalar(self.0.clone(), factor.into()))
+    }
+
+    fn shift(&self, term: f64) -> Self {
+        Self(B::float_add_scalar(self.0.clone(), term.into()))
+    }
+
+    fn square_root(self) -> Self {
+        Self(B::float_sqrt(self.0))
+    }
+
+    fn positive_part(self) -> Self {
+        Self(B::float_clamp_min(self.0, 0.0.into()))
+    }
+
+    fn minimum(self, other: &Self) -> Self {
+        let smaller = B::float_lower(other.0.clone(), self.0.clone(), layer::bool_dtype::<B>(&self.0));
+        Self(B::float_mask_where(self.0, smaller, other.0.clone()))
+    }
+
+    /// `[1, columns]`.
+    fn column_sums(&self) -> Self {
+        Self(B::float_sum_dim(self.0.clone(), 0))
+    }
+
+    /// Euclidean, `[1, columns]`.
+    fn column_norms(&self) -> Self {
+        (self.clone() * self.clone()).column_sums().square_root()
+    }
+
+    /// 1 where positive, else 0.
+    fn is_positive(&self) -> Self {
+        Self(layer::indicator::<B>(self.0.clone()))
+    }
+
+    /// 1 where zero, else 0.
+    fn is_zero(&self) -> Self {
+        let mask = B::float_equal_elem(self.0.clone(), 0.0.into(), layer::bool_dtype::<B>(&self.0));
+        Self(layer::to_float::<B>(mask))
+    }
+
+    /// 1 for columns that hold NaN or an infinity, else 0; `[1, columns]`.
+    fn columns_with_nan_or_infinity(&self) -> Self {
+        let dtype = layer::bool_dtype::<B>(&self.0);
+        let nan = layer::to_float::<B>(B::float_is_nan(self.0.clone(), dtype));
+        let infinite = layer::to_float::<B>(B::float_is_inf(self.0.clone(), dtype));
+        Self(B::float_add(nan, infinite)).column_sums().is_positive()
+    }
+
+    /// `value` where `indicator` (broadcast) is 1.
+    fn fill_where(self, indicator: &Self, value: f64) -> Self {
+        let mask = B::float_greater_elem(indicator.0.clone(), 0.0.into(), layer::bool_dtype::<B>(&indicator.0));
+        let mask = B::bool_expand(mask, self.0.shape());
+        Self(B::float_mask_fill(self.0, mask, value.into()))
+    }
+
+    /// `1/value`, or `otherwise` at zeros.
+    fn inverse_or(self, otherwise: f64) -> Self {
+        let zeros = self.is_zero();
+        Self(B::float_recip(self.fill_where(&zeros, 1.0).0)).fill_where(&zeros, otherwise)
+    }
+
+    /// `[n, 1]`.
+    fn diagonal(&self) -> Self {
+        let diagonal = self.clone() * Self(layer::identity::<B>(self.rows(), &self.0.device()));
+        Self(B::float_sum_dim(diagonal.0, 1))
+    }
+
+    /// A bound of `λ_max [1, 1]` by power iteration, at most the infinity norm; 0 for a zero matrix.
+    fn largest_eigenvalue(&self) -> Self {
+        let n = self.rows();
+        let start: Vec<f32> = (0..n).map(layer::power_start).collect();
+        let mut vector = Self(B::float_from_data(TensorData::new(start, [n, 1]), &self.0.device()));
+        let mut norm = vector.column_norms();
+        for _ in 0..layer::POWER_ITERATIONS {
+            let direction = vector / norm.shift(f32::MIN_POSITIVE.into());
+            vector = self.product(&direction);
+            norm = vector.column_norms();
+        }
+        let row_sums = B::float_sum_dim(B::float_abs(self.0.clone()), 1);
+        let infinity_norm = Self(B::float_max_dim(row_sums, 0));
+        norm.scale(layer::LIPSCHITZ_MARGIN.into()).minimum(&infinity_norm)
+    }
+
+    /// The largest value, read back.
+    fn largest(&self) -> f64 {
+        match read_sync(B::float_into_data(B::float_max(self.0.clone()))) {
+            Ok(data) => data.iter::<f64>().next().unwrap_or(f64::NAN),
+            Err(error) => panic!("reading a residual back from the device failed: {error}"),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The differentiable tensor operations of sparse coding, and the only crate that names a backend.
+
+mod backends;
+mod device;
+// burn deprecates the NdArray backend; here it stays for as long as burn carries it.
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
+mod sparse_coding;
+
+pub use device::{DeviceError, DeviceRequest, adapter_available, describe, open};
+pub use sparse_coding::{
+    SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, sparse_code2d, sparse_code2d_vjp,
+};

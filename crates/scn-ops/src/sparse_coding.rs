@@ -1,0 +1,155 @@
+//! The convolutional sparse-coding layer `x ↦ argmin_{α ≥ 0} ½‖x_p − Dα‖² + λ₁ᵀα + ½λ₂‖α‖²` at every output
+//! pixel `p` (Sun, Nasrabadi & Tran, arXiv:1701.08349, eq. 1), differentiated implicitly at its solution.
+
+use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use scn_solver::{ConvGeometry, SolverOptions};
+
+/// The forward solve; `Autodiff` routes tracked tensors to the implicit gradient.
+#[backend_extension(
+    Flex,
+    Cube: cfg(feature = "wgpu"),
+    NdArray: cfg(feature = "ndarray"),
+    Autodiff,
+)]
+pub trait SparseCoding: Backend {
+    /// Codes `[b, n, h', w']`, iterations and residual ρ of every pixel `[b, 2, h', w']`, and the number of pixels
+    /// at which each atom is active `[b, n]`, of `x [b, c, h, w]`, `weight [n, c, k, k]` and `lambda1 [n]`.
+    fn sparse_code2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        lambda1: FloatTensor<Self>,
+        stride: usize,
+        options: SolverOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// The vector-Jacobian product; not offered for `Autodiff`, so that no double backward is needed.
+#[backend_extension(
+    Flex,
+    Cube: cfg(feature = "wgpu"),
+    NdArray: cfg(feature = "ndarray"),
+)]
+pub trait SparseCodingVjp: Backend {
+    /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them.
+    fn sparse_code2d_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        grad_codes: FloatTensor<Self>,
+        stride: usize,
+        options: SolverOptions,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    );
+}
+
+/// What the solves of one call report. The tensors stay on the device and carry no gradient.
+#[derive(Clone, Debug)]
+pub struct SolverInfo {
+    /// `[b, 2, h', w']`: iterations (channel 0) and relative natural residual ρ (channel 1) of every pixel's solve.
+    pub solves: Tensor<4>,
+    /// `[b, n]`: at how many pixels of each image an atom is active.
+    pub active: Tensor<2>,
+}
+
+/// Gradients of a scalar loss with respect to everything a sparse-coding layer's solution depends on.
+#[derive(Clone, Debug)]
+pub struct SparseCodingGradients {
+    /// `[b, c, h, w]`.
+    pub x: Tensor<4>,
+    /// `[n, c, k, k]`.
+    pub weight: Tensor<4>,
+    /// `[n]`; where λ₁ is one scalar its gradient is the sum.
+    pub lambda1: Tensor<1>,
+    /// `[1]`.
+    pub lambda2: Tensor<1>,
+}
+
+/// Replaces the `k×k` patch of `x [b, c, h, w]` around every output pixel by its non-negative sparse code.
+///
+/// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; zero padding is `k / 2`. Returns the codes
+/// `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` and what the solves report. Gradients reach `x`, `weight` and `lambda1` by
+/// implicit differentiation of the optimality conditions. NaN or infinity in a patch gives NaN codes at its pixel
+/// after 0 iterations.
+///
+/// # Panics
+/// Where the shapes do not form a layer (see [`ConvGeometry::new`]) or `lambda1` has neither 1 nor `n` values.
+pub fn sparse_code2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    lambda1: Tensor<1>,
+    stride: usize,
+    options: SolverOptions,
+) -> (Tensor<4>, SolverInfo) {
+    let geometry = geometry(&x, &weight, stride);
+    let [values] = lambda1.dims();
+    assert!(
+        values == 1 || values == geometry.atoms,
+        "lambda1 has {values} values: a layer of {} atoms needs 1 or {}",
+        geometry.atoms,
+        geometry.atoms
+    );
+    let lambda1 = lambda1.expand([geometry.atoms]);
+    let (codes, solves, active) = Dispatch::sparse_code2d(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        lambda1.into_dispatch(),
+        stride,
+        options,
+    );
+    let info = SolverInfo {
+        solves: Tensor::from_dispatch(solves),
+        active: Tensor::from_dispatch(active),
+    };
+    (Tensor::from_dispatch(codes), info)
+}
+
+/// The vector-Jacobian product of [`sparse_code2d`] for `grad_codes [b, n, h', w']`, on tensors without autodiff.
+///
+/// # Panics
+/// Where the shapes do not form a layer.
+pub fn sparse_code2d_vjp(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    codes: Tensor<4>,
+    grad_codes: Tensor<4>,
+    stride: usize,
+    options: SolverOptions,
+) -> SparseCodingGradients {
+    let expected = geometry(&x, &weight, stride).codes_shape();
+    assert_eq!(
+        codes.dims(),
+        expected,
+        "shape of codes (left) is not that of the layer (right)"
+    );
+    assert_eq!(
+        grad_codes.dims(),
+        expected,
+        "shape of grad_codes (left) is not that of the layer (right)"
+    );
+    let (x, weight, lambda1, lambda2) = Dispatch::sparse_code2d_vjp(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        codes.into_dispatch(),
+        grad_codes.into_dispatch(),
+        stride,
+        options,
+    );
+    SparseCodingGradients {
+        x: Tensor::from_dispatch(x),
+        weight: Tensor::from_dispatch(weight),
+        lambda1: Tensor::from_dispatch(lambda1),
+        lambda2: Tensor::from_dispatch(lambda2),
+    }
+}
+
+fn geometry(x: &Tensor<4>, weight: &Tensor<4>, stride: usize) -> ConvGeometry {
+    match ConvGeometry::new(x.dims(), weight.dims(), stride) {
+        Ok(geometry) => geometry,
+        Err(error) => panic!("{error}"),
+    }
+}
