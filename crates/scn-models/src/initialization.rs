@@ -1,0 +1,43 @@
+//! Initial values, drawn on the CPU so that every backend starts from the same ones.
+
+use burn::module::Param;
+use burn::tensor::{Device, Shape, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// Draws the initial values of a model's tensors, one after the other.
+pub(crate) struct Initializer<'d> {
+    random: ChaCha8Rng,
+    device: &'d Device,
+}
+
+impl<'d> Initializer<'d> {
+    pub(crate) fn new(seed: u64, device: &'d Device) -> Self {
+        Self {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            device,
+        }
+    }
+
+    /// Independent values from N(0, deviation²).
+    pub(crate) fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+        let values = (0..shape.iter().product())
+            .map(|_| {
+                let standard: f64 = StandardNormal.sample(&mut self.random);
+                (deviation * standard) as f32
+            })
+            .collect();
+        Param::from_data(TensorData::new::<f32, Shape>(values, shape.into()), self.device)
+    }
+
+    /// The same value everywhere.
+    pub(crate) fn constant<const D: usize>(&self, shape: [usize; D], value: f64) -> Param<Tensor<D>> {
+        let values = vec![value as f32; shape.iter().product()];
+        Param::from_data(TensorData::new::<f32, Shape>(values, shape.into()), self.device)
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        self.device
+    }
+}

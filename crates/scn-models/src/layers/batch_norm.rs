@@ -1,0 +1,77 @@
+//! Batch normalisation (Ioffe & Szegedy, 2015) with the running statistics of PyTorch: the running variance is the
+//! unbiased one, where burn keeps the biased one.
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::Tensor;
+use burn::tensor::module::{batch_norm, batch_norm_train};
+
+use crate::initialization::Initializer;
+
+/// The share of a new batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// Normalises each channel of `[b, c, h, w]` with the batch's statistics in training, with the running ones elsewhere.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// γ `[c]`; absent where it is fixed at 1.
+    pub weight: Option<Param<Tensor<1>>>,
+    /// β `[c]`; absent where it is fixed at 0.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// `[c]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// `[c]`, unbiased.
+    pub running_var: RunningState<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl BatchNorm {
+    pub(crate) fn new(channels: usize, affine: bool, epsilon: f64, init: &Initializer) -> Self {
+        Self {
+            weight: affine.then(|| init.constant([channels], 1.0)),
+            bias: affine.then(|| init.constant([channels], 0.0)),
+            running_mean: RunningState::new(Tensor::zeros([channels], init.device())),
+            running_var: RunningState::new(Tensor::ones([channels], init.device())),
+            epsilon,
+        }
+    }
+
+    /// Trainable parameters.
+    pub(crate) fn parameters(&self) -> usize {
+        [&self.weight, &self.bias]
+            .into_iter()
+            .flatten()
+            .map(|param| param.val().dims()[0])
+            .sum()
+    }
+
+    /// `[b, c, h, w]` to the same shape. A batch with fewer than two values per channel has no variance: its running
+    /// variance takes the biased one, 0.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let device = x.device();
+        let [batch, channels, height, width] = x.dims();
+        let or = |param: &Option<Param<Tensor<1>>>, value: f64| match param {
+            Some(param) => param.val(),
+            None => Tensor::full([channels], value, &device),
+        };
+        let (weight, bias) = (or(&self.weight, 1.0), or(&self.bias, 0.0));
+        if !device.is_autodiff() {
+            return batch_norm(
+                x,
+                weight,
+                bias,
+                self.running_mean.value_sync(),
+                self.running_var.value_sync(),
+                self.epsilon,
+            );
+        }
+        let count = (batch * height * width) as f64;
+        let result = batch_norm_train(x, weight, bias, self.epsilon);
+        let unbiased = result.variance * (count / (count - 1.0).max(1.0));
+        for (state, batch) in [(&self.running_mean, result.mean), (&self.running_var, unbiased)] {
+            state.update((state.value_sync() * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM).detach());
+            // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
+            state.value_sync();
+        }
+        result.output
+    }
+}

@@ -1,0 +1,11 @@
+//! The layers that models are built from.
+
+mod batch_norm;
+mod classifier;
+mod convolution;
+mod sparse_coding;
+
+pub use batch_norm::BatchNorm;
+pub use classifier::Classifier;
+pub use convolution::Convolution;
+pub use sparse_coding::SparseCoding2d;

@@ -1,0 +1,102 @@
+//! The registry of models.
+
+mod resnet;
+mod scn;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+pub use resnet::ResNet;
+pub use scn::Scn;
+
+use crate::initialization::Initializer;
+use crate::{LayerSummary, ModelConfig, ModelError, Output, ResolvedModel, Summary};
+
+/// A trainable network, images in, logits out.
+#[derive(Module, Debug)]
+pub enum Model {
+    /// A deep sparse coding network.
+    Scn(Scn),
+    /// A residual network.
+    ResNet(ResNet),
+}
+
+/// Called with the name and the output `[b, n, h, w]` of each layer as it is computed.
+pub(crate) type Observer<'a> = &'a mut dyn FnMut(&str, &Tensor<4>);
+
+impl Model {
+    /// Builds a model for images of `channels` planes on `device`; a seed gives the same weights on every device.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::resolve`].
+    pub fn new(
+        config: &ModelConfig,
+        channels: usize,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let mut init = Initializer::new(seed, device);
+        Ok(match config.resolve()? {
+            ResolvedModel::Scn {
+                width,
+                first_width,
+                kernel,
+                solver,
+                lambda1,
+            } => Model::Scn(Scn::new(
+                channels,
+                classes,
+                width,
+                first_width,
+                kernel,
+                &lambda1,
+                solver.options(),
+                &mut init,
+            )),
+            ResolvedModel::ResNet(kind) => Model::ResNet(ResNet::new(kind, channels, classes, &mut init)),
+        })
+    }
+
+    /// Logits `[b, classes]` of `images [b, c, h, w]`.
+    pub fn forward(&self, images: Tensor<4>) -> Output {
+        self.forward_observed(images, &mut |_, _| {})
+    }
+
+    /// As [`Model::forward`], calling `observe` with the name and output of each layer.
+    pub fn forward_observed(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, &Tensor<4>)) -> Output {
+        match self {
+            Model::Scn(scn) => scn.forward(images, observe),
+            Model::ResNet(resnet) => resnet.forward(images, observe),
+        }
+    }
+
+    /// Names of the sparse-coding layers, in the order of [`Output::solves`].
+    pub fn sparse_coding_layers(&self) -> Vec<String> {
+        match self {
+            Model::Scn(scn) => scn.layer_names(),
+            Model::ResNet(_) => Vec::new(),
+        }
+    }
+
+    /// λ₁ of each sparse-coding layer, `[1]` or `[n]`.
+    pub fn lambda1(&self) -> Vec<Tensor<1>> {
+        match self {
+            Model::Scn(scn) => scn.layers.iter().map(|layer| layer.coding.lambda1.val()).collect(),
+            Model::ResNet(_) => Vec::new(),
+        }
+    }
+
+    /// Layers, parameters and arithmetic on images of this size.
+    pub fn summary(&self, name: &str, input: [usize; 3]) -> Summary {
+        let layers: Vec<LayerSummary> = match self {
+            Model::Scn(scn) => scn.summary(input),
+            Model::ResNet(resnet) => resnet.summary(input),
+        };
+        Summary {
+            model: name.into(),
+            input,
+            layers,
+        }
+    }
+}

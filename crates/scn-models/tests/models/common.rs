@@ -1,0 +1,74 @@
+//! What the tests share.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use scn_models::{Model, ModelConfig, ModelKind, Scn};
+
+/// The shortest `model` table.
+pub fn config(kind: ModelKind) -> ModelConfig {
+    ModelConfig {
+        kind,
+        width: None,
+        first_width: None,
+        classes: None,
+        kernel: None,
+        solver: None,
+        lambda1: None,
+    }
+}
+
+pub fn scn_config(width: usize, first_width: usize) -> ModelConfig {
+    ModelConfig {
+        width: Some(width),
+        first_width: Some(first_width),
+        ..config(ModelKind::Scn)
+    }
+}
+
+/// A model with 10 classes on the CPU, without autodiff.
+pub fn model(config: &ModelConfig, channels: usize) -> Model {
+    Model::new(config, channels, 10, 0, &Device::flex()).unwrap()
+}
+
+pub fn scn(model: &mut Model) -> &mut Scn {
+    match model {
+        Model::Scn(scn) => scn,
+        Model::ResNet(_) => panic!("a ResNet"),
+    }
+}
+
+/// Independent normal values.
+pub fn normal(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
+pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+pub fn images(shape: [usize; 4], seed: u64, device: &Device) -> Tensor<4> {
+    tensor(normal(shape.iter().product(), seed), shape, device)
+}
+
+pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.to_data().iter::<f64>().collect()
+}
+
+/// Values of the tensors that training changes.
+pub fn trainable(module: &impl Module) -> usize {
+    struct Count(usize);
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0 += param.val().dims().iter().product::<usize>();
+            }
+        }
+    }
+    let mut count = Count(0);
+    module.visit(&mut count);
+    count.0
+}

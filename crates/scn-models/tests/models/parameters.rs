@@ -1,0 +1,76 @@
+//! Published numbers of parameters, counted by visiting the module.
+
+use burn::tensor::Device;
+use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind};
+
+use crate::common::{config, scn_config, trainable};
+
+#[track_caller]
+fn assert_parameters(config: &ModelConfig, channels: usize, classes: usize, expected: usize) {
+    for device in [Device::flex().autodiff(), Device::flex()] {
+        let model = Model::new(config, channels, classes, 0, &device).unwrap();
+        // Without autodiff no tensor is marked, but the model and its summary are the same.
+        if device.is_autodiff() {
+            assert_eq!(trainable(&model), expected, "{config:?}");
+        }
+        assert_eq!(
+            model.summary("it", [channels, 32, 32]).parameters(),
+            expected,
+            "{config:?}"
+        );
+    }
+}
+
+#[test]
+fn scn() {
+    assert_parameters(&scn_config(1, 16), 3, 10, 173_896);
+    assert_parameters(&scn_config(4, 16), 3, 10, 694_216);
+    // 9·8·1 + 9·8·16K in place of 9·16·1 + 9·16·16K on one channel.
+    let gray = |first: usize, width: usize| 9 * first + 9 * first * 16 * width;
+    let colour = |width: usize| 9 * 3 * 16 + 9 * 16 * 16 * width;
+    assert_parameters(&scn_config(1, 8), 1, 10, 173_896 - colour(1) + gray(8, 1));
+    assert_parameters(&scn_config(4, 8), 1, 10, 694_216 - colour(4) + gray(8, 4));
+    // Ninety more classes on 64K features.
+    assert_parameters(&scn_config(4, 16), 3, 100, 694_216 + 90 * 257);
+}
+
+#[test]
+fn lambda1_is_one_a_layer_or_one_an_atom_or_fixed() {
+    let with = |lambda1| ModelConfig {
+        lambda1: Some(lambda1),
+        ..scn_config(1, 16)
+    };
+    let atoms = 2 * (3 * 16 + 2 * 32 + 2 * 64);
+    let per_atom = Lambda1Config {
+        per_atom: true,
+        ..Lambda1Config::default()
+    };
+    assert_parameters(&with(per_atom), 3, 10, 173_896 - 14 + atoms);
+    let fixed = Lambda1Config {
+        learned: false,
+        ..Lambda1Config::default()
+    };
+    assert_parameters(&with(fixed), 3, 10, 173_896 - 14);
+    assert_parameters(
+        &with(Lambda1Config {
+            learned: false,
+            ..per_atom
+        }),
+        3,
+        10,
+        173_896 - 14,
+    );
+}
+
+#[test]
+fn residual_networks() {
+    for (kind, expected) in [
+        (ModelKind::Resnet18, 11_173_962),
+        (ModelKind::Resnet34, 21_282_122),
+        (ModelKind::Resnet20, 269_722),
+        (ModelKind::Resnet56, 853_018),
+        (ModelKind::Resnet110, 1_727_962),
+    ] {
+        assert_parameters(&config(kind), 3, 10, expected);
+    }
+}
