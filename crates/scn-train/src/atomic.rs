@@ -1,0 +1,65 @@
+//! Files and folders that are either whole or not there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file beside its target, syncs it and renames it over the target.
+///
+/// # Errors
+/// What the file system reports; the target is then as it was.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, "part");
+    write_synced(&temporary, bytes)?;
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Writes `files` into a new folder beside `path` and syncs them. Returns that folder.
+pub(crate) fn write_folder_beside(path: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<PathBuf> {
+    let temporary = beside(path, "part");
+    remove_folder(&temporary)?;
+    fs::create_dir_all(&temporary)?;
+    for (name, bytes) in files {
+        write_synced(&temporary.join(name), bytes)?;
+    }
+    sync_folder(&temporary)?;
+    Ok(temporary)
+}
+
+/// Syncs the folder that holds `path`, so that a rename in it lasts.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes a folder with its content, or whatever lies in its place, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() => fs::remove_file(path),
+        _ => fs::remove_dir_all(path),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{suffix}"))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Windows cannot open folders for syncing; its renames are journalled.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(path)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

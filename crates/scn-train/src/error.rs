@@ -1,0 +1,56 @@
+//! Errors of training and evaluation.
+
+use scn_data::DataError;
+use scn_models::ModelError;
+use scn_ops::DeviceError;
+
+use crate::ExperimentError;
+use crate::checkpoint::CheckpointError;
+use crate::run_folder::RunFolderError;
+
+/// Why training or evaluation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The experiment file.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model.
+    #[error("model: {0}")]
+    Model(#[from] ModelError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The run's folder.
+    #[error(transparent)]
+    Run(#[from] RunFolderError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A loss or weights that are not finite.
+    #[error(
+        "training diverged in epoch {epoch}, batch {batch}: the loss is {loss} with a learning rate of {learning_rate:.3e}; \
+         {layers}; the last checkpoint is as it was: try a smaller train.optimizer.learning_rate, \
+         train.schedule.warmup_epochs, train.clip_norm = 1.0 or a larger model.solver.lambda2"
+    )]
+    Diverged {
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+        /// The learning rate of the step.
+        learning_rate: f64,
+        /// The layer with the largest values.
+        layers: String,
+    },
+    /// Evaluation asked for a split that is empty.
+    #[error("there is no {split} split: data.validation is 0 in this run; evaluate another split")]
+    EmptySplit {
+        /// Its name.
+        split: &'static str,
+    },
+}

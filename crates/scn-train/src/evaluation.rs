@@ -1,0 +1,78 @@
+//! Loss, accuracy, confusion and solver statistics of a model on a split.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use scn_data::{Batch, Loader};
+use scn_models::Model;
+use serde::Serialize;
+
+use crate::loss::{Counts, predictions};
+use crate::statistics::{Collector, Figures, Sums};
+use crate::stop::StopFlag;
+use crate::tensors::floats;
+
+/// What an evaluation finds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Loss, accuracy, layers.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// `confusion[label][prediction]`: images.
+    pub confusion: Vec<Vec<usize>>,
+    /// Accuracy of each class in percent; `None` for a class without images.
+    pub per_class: Vec<Option<f64>>,
+    /// Seconds spent.
+    pub seconds: f64,
+}
+
+impl Evaluation {
+    /// Images per second.
+    pub fn images_per_second(&self) -> f64 {
+        self.figures.images as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+}
+
+/// Evaluates `model`, which must be without autodiff, on `device`. Returns `None` where `stop` was set on the way.
+pub fn evaluate(
+    model: &Model,
+    loader: &Loader,
+    classes: usize,
+    device: &Device,
+    stop: &StopFlag,
+) -> Option<Evaluation> {
+    let started = Instant::now();
+    let mut collector = Collector::new(Sums::default());
+    let mut confusion = vec![vec![0; classes]; classes];
+    for batch in loader.epoch(0, 0) {
+        if stop.signal().is_some() {
+            return None;
+        }
+        let output = model.forward(images(&batch, device));
+        let logits = host(output.logits);
+        collector.add(&Counts::of(&logits, &batch.labels, 0.0), output.solves);
+        for (&label, prediction) in batch.labels.iter().zip(predictions(&logits, classes)) {
+            confusion[label as usize][prediction] += 1;
+        }
+    }
+    let of_class = |(label, row): (usize, &Vec<usize>)| {
+        let images: usize = row.iter().sum();
+        (images > 0).then(|| 100.0 * row[label] as f64 / images as f64)
+    };
+    Some(Evaluation {
+        figures: collector.figures(model),
+        per_class: confusion.iter().enumerate().map(of_class).collect(),
+        confusion,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// A batch's images `[b, c, h, w]` on a device.
+pub(crate) fn images(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
+}
+
+/// Logits in row-major order; the one read-back of a step.
+pub(crate) fn host(logits: Tensor<2>) -> Vec<f32> {
+    floats(logits.into_data())
+}

@@ -1,0 +1,32 @@
+//! f64 in JSON, bit for bit: as text, because serde_json reads numbers to within an ulp only and knows no NaN.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A value that is read back as it was, NaN and infinities included.
+#[derive(Serialize, Deserialize)]
+struct Exact(#[serde(with = "crate::exact")] f64);
+
+pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map_err(|_| D::Error::custom(format_args!("expected a number, found {text:?}")))
+}
+
+pub(crate) mod option {
+    //! As [`super`], for an option.
+
+    use super::{Deserialize, Deserializer, Exact, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Exact).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Exact>::deserialize(deserializer)?.map(|Exact(value)| value))
+    }
+}

@@ -1,0 +1,220 @@
+//! From a file and overrides to a checked experiment.
+
+use std::fs;
+use std::path::Path;
+
+use toml::de::{DeTable, Error as TomlError};
+use toml::{Table, Value};
+
+use super::error::ExperimentError;
+use super::keys::{children, expected, info, names};
+use super::places::{Places, join, position};
+use super::{Experiment, suggestion};
+
+/// Keys without which there is no experiment.
+const REQUIRED: [(&str, &str); 2] = [("data", "dataset"), ("model", "kind")];
+/// Longest value quoted in a message, in characters.
+const QUOTED: usize = 60;
+
+/// An experiment and the file it was loaded from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The experiment, checked, overrides applied and every default written out.
+    pub experiment: Experiment,
+    /// The text of the file, as it is.
+    pub source: String,
+}
+
+impl Experiment {
+    /// Loads an experiment file. Each override is `key=value` with a dotted key; the value is TOML, or a text that is
+    /// not TOML and stands for itself (`run.device=cpu`). Later overrides win.
+    ///
+    /// # Errors
+    /// [`ExperimentError`] with the key and its line and column in the file, or the override.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
+        let bytes = fs::read(path).map_err(|source| ExperimentError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let source = String::from_utf8(bytes).map_err(|error| {
+            let text = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+            ExperimentError::NotText {
+                place: Box::new(position(path, &text, text.len())),
+            }
+        })?;
+        let syntax = |error: TomlError| {
+            let offset = error.span().map_or(source.len(), |span| span.start);
+            ExperimentError::Syntax {
+                place: Box::new(position(path, &source, offset)),
+                message: one_line(error.message()),
+            }
+        };
+        let mut places = Places::new(path, &source, DeTable::parse(&source).map_err(syntax)?.get_ref());
+        if let Some((key, digits)) = places.too_large()
+            && info(key).is_some()
+        {
+            return Err(ExperimentError::Value {
+                place: places.value(key),
+                key: key.to_owned(),
+                found: digits.to_owned(),
+                expected: expected(key),
+                suggestion: None,
+            });
+        }
+        let mut table: Table = toml::from_str(&source).map_err(syntax)?;
+        for argument in overrides {
+            apply(argument, &mut table, &mut places)?;
+        }
+        refuse_unknown_keys(&table, &places)?;
+        refuse_missing_keys(&table, &places)?;
+
+        let mut experiment: Experiment = serde_path_to_error::deserialize(Value::Table(table.clone()))
+            .map_err(|error| wrong_type(&error.path().to_string(), &table, &places))?;
+        if !table.contains_key("name") {
+            experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        experiment.check(&places)?;
+        Ok(Loaded {
+            experiment: experiment.with_defaults(),
+            source,
+        })
+    }
+}
+
+/// Puts an override into the table.
+fn apply(argument: &str, table: &mut Table, places: &mut Places) -> Result<(), ExperimentError> {
+    let form = || ExperimentError::OverrideForm {
+        argument: argument.to_owned(),
+    };
+    let (key, text) = argument.split_once('=').ok_or_else(form)?;
+    let (key, text) = (key.trim(), text.trim());
+    let bare = |name: &str| !name.is_empty() && join("", name) == name;
+    if text.is_empty() || !key.split('.').all(bare) {
+        return Err(form());
+    }
+    let value = match text.parse::<Value>() {
+        Ok(value) => value,
+        // What begins like TOML was meant as TOML.
+        Err(error) if text.starts_with(['[', '{', '"', '\'']) => {
+            let message = one_line(error.message());
+            return Err(ExperimentError::OverrideValue {
+                argument: argument.to_owned(),
+                message,
+            });
+        }
+        Err(_) => Value::String(text.to_owned()),
+    };
+
+    places.push_override(key, argument);
+    let (tables, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut inner = table;
+    let mut path = String::new();
+    for name in tables.split('.').filter(|name| !name.is_empty()) {
+        path = join(&path, name);
+        let entry = inner.entry(name).or_insert_with(|| Value::Table(Table::new()));
+        let found = quote(entry);
+        inner = entry.as_table_mut().ok_or_else(|| ExperimentError::Conflict {
+            place: places.value(key),
+            key: path.clone(),
+            found,
+            with: "a key below it is set".to_owned(),
+            expected: "a table".to_owned(),
+        })?;
+    }
+    inner.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Refuses the first key of the file that does not exist.
+fn refuse_unknown_keys(table: &Table, places: &Places) -> Result<(), ExperimentError> {
+    let mut unknown = Vec::new();
+    collect_unknown_keys(table, "", &mut unknown);
+    let Some((table, name)) = unknown
+        .into_iter()
+        .min_by_key(|(table, name)| places.order(&join(table, name)))
+    else {
+        return Ok(());
+    };
+    let key = join(&table, &name);
+    Err(ExperimentError::UnknownKey {
+        place: places.key(&key),
+        expected: format!("one of `{}`", children(&table).join("`, `")),
+        suggestion: suggestion::key(&table, &name),
+        key,
+    })
+}
+
+fn collect_unknown_keys(table: &Table, path: &str, unknown: &mut Vec<(String, String)>) {
+    for (name, value) in table {
+        let key = join(path, name);
+        if info(&key).is_some() {
+            continue;
+        }
+        if children(&key).is_empty() {
+            unknown.push((path.to_owned(), name.clone()));
+        } else if let Value::Table(inner) = value {
+            collect_unknown_keys(inner, &key, unknown);
+        }
+    }
+}
+
+fn refuse_missing_keys(root: &Table, places: &Places) -> Result<(), ExperimentError> {
+    for (table, key) in REQUIRED {
+        let present = root
+            .get(table)
+            .is_some_and(|value| value.get(key).is_some() || !value.is_table());
+        if !present {
+            let expected = expected(&format!("{table}.{key}"));
+            return Err(ExperimentError::Missing {
+                place: places.key(table),
+                table,
+                key,
+                expected,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The error of a value that does not fit its field.
+fn wrong_type(path: &str, table: &Table, places: &Places) -> ExperimentError {
+    let found = lookup(table, path);
+    let expected = expected(path);
+    let name = found.and_then(Value::as_str);
+    ExperimentError::Value {
+        place: places.value(path),
+        key: path.to_owned(),
+        found: found.map_or_else(|| "nothing".to_owned(), quote),
+        expected,
+        suggestion: name
+            .and_then(|name| suggestion::value(name, names(expected)))
+            .map(str::to_owned),
+    }
+}
+
+/// The value at a path such as `train.schedule.milestones[1]`.
+pub(super) fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    let mut segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
+    let first = table.get(segments.next()?)?;
+    segments.try_fold(first, |value, segment| match value {
+        Value::Array(array) => array.get(segment.parse::<usize>().ok()?),
+        _ => value.get(segment),
+    })
+}
+
+/// A value for a message, in short.
+pub(super) fn quote(value: &Value) -> String {
+    let text = one_line(&value.to_string());
+    if text.chars().count() <= QUOTED {
+        return text;
+    }
+    if value.is_table() {
+        return "a table".to_owned();
+    }
+    let head: String = text.chars().take(QUOTED).collect();
+    format!("{head}…")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

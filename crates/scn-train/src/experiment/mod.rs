@@ -1,0 +1,30 @@
+//! The experiment file: what is trained on what, how, and where.
+//!
+//! A file is TOML. It is loaded in five steps: parse, apply the overrides, refuse unknown and missing keys, fill the
+//! structs, and check values and their combination. Every refusal names the key and its place, see
+//! [`ExperimentError`].
+
+mod compare;
+mod config;
+mod data;
+mod error;
+mod keys;
+mod load;
+mod optimizer;
+mod places;
+mod print;
+mod run;
+mod schedule;
+mod suggestion;
+mod train;
+mod validate;
+
+pub use config::Experiment;
+pub use data::{DataConfig, Validation};
+pub use error::{ExperimentError, Place};
+pub use keys::{KEYS, KeyInfo};
+pub use load::Loaded;
+pub use optimizer::OptimizerConfig;
+pub use run::{DeviceChoice, RunConfig};
+pub use schedule::{Anneal, Schedule, ScheduleConfig, ScheduleKind};
+pub use train::TrainConfig;

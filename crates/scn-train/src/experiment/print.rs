@@ -1,0 +1,55 @@
+//! An experiment written out in full.
+
+use toml::Table;
+
+use super::Experiment;
+use super::keys::{KEYS, REQUIRED};
+use super::load::lookup;
+
+/// The keys that no default gives a value.
+const OPTIONAL: [&str; 4] = [
+    "data.train_images",
+    "data.test_images",
+    "data.augment.crop",
+    "train.clip_norm",
+];
+
+impl Experiment {
+    /// The experiment file that says everything: every key with its value, its meaning and its default. Keys that are
+    /// not set are comments; keys of other models and schedules are left out. It loads to the same experiment.
+    ///
+    /// # Panics
+    /// If a value is too large for TOML, a seed beyond 2⁶³ − 1 for one: [`Experiment::validate`] refuses those.
+    pub fn resolved_toml(&self) -> String {
+        let values = self.table();
+        let mut text = String::new();
+        let mut table = "";
+        for key in &KEYS {
+            let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+            let value = lookup(&values, key.path);
+            // Any other key without a value belongs to another kind of model or schedule.
+            if value.is_none() && !OPTIONAL.contains(&key.path) {
+                continue;
+            }
+            if parent != table {
+                text.push_str(&format!("\n[{parent}]\n"));
+                table = parent;
+            }
+            let default = match key.default {
+                REQUIRED => "Required.".to_owned(),
+                default => format!("Default: {}.", default.trim_matches(['(', ')'])),
+            };
+            text.push_str(&format!("# {} {default}\n", key.doc));
+            match value {
+                Some(value) => text.push_str(&format!("{name} = {value}\n")),
+                None => text.push_str(&format!("# {name} is not set\n")),
+            }
+        }
+        text
+    }
+
+    /// Every value with its key.
+    pub(super) fn table(&self) -> Table {
+        Table::try_from(self.clone().with_defaults()).expect("values that TOML can write")
+    }
+}

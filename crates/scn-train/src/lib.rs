@@ -1,0 +1,31 @@
+//! From an experiment file to a trained and evaluated model: data → model → training → run folder.
+
+mod atomic;
+pub mod checkpoint;
+mod environment;
+mod error;
+mod evaluation;
+mod exact;
+mod experiment;
+pub mod loss;
+mod optimizer;
+mod run_folder;
+mod splits;
+mod statistics;
+mod stop;
+pub mod tensors;
+mod trainer;
+
+pub use environment::{Environment, peak_memory};
+pub use error::TrainError;
+pub use evaluation::{Evaluation, evaluate};
+pub use experiment::{
+    Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,
+    RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation,
+};
+pub use optimizer::Sgd;
+pub use run_folder::{RunFolder, RunFolderError, default_path, holds_run, newest_run};
+pub use splits::{EvaluationSplit, Splits};
+pub use statistics::{Collector, Figures, LayerFigures, Sums};
+pub use stop::StopFlag;
+pub use trainer::{Outcome, Progress, Report, Step, Trainer};

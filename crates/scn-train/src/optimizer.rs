@@ -1,0 +1,220 @@
+//! Stochastic gradient descent with momentum as PyTorch computes it: coupled weight decay, no dampening.
+//!
+//! `g ← g + decay·p`, `v ← momentum·v + g` (`v ← g` at the first step), `p ← p − rate·v`, or `p − rate·(g + momentum·v)`
+//! with Nesterov's momentum. λ₁ is projected onto λ₁ ≥ 0 afterwards.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+use crate::experiment::OptimizerConfig;
+use crate::tensors::{self, Array, Arrays, TensorsError, floats};
+
+/// The optimiser's state: one momentum buffer per parameter.
+#[derive(Debug)]
+pub struct Sgd {
+    config: OptimizerConfig,
+    /// Largest global norm of the gradients; larger ones are scaled down to it.
+    clip_norm: Option<f64>,
+    buffers: BTreeMap<String, Tensor<1>>,
+}
+
+impl Sgd {
+    /// Without momentum yet.
+    pub fn new(config: OptimizerConfig, clip_norm: Option<f64>) -> Self {
+        Self {
+            config,
+            clip_norm,
+            buffers: BTreeMap::new(),
+        }
+    }
+
+    /// One step with the given learning rate.
+    pub fn step<M: Module>(&mut self, module: M, gradients: &Gradients, learning_rate: f64) -> M {
+        let scale = self.clip_norm.and_then(|limit| {
+            let mut norm = SquaredNorm { gradients, sum: None };
+            module.visit(&mut norm);
+            // As torch.nn.utils.clip_grad_norm_.
+            norm.sum
+                .map(|sum| (sum.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0))
+        });
+        let mut update = Update {
+            optimizer: self,
+            gradients,
+            learning_rate,
+            scale,
+            path: Path::default(),
+        };
+        module.map(&mut update)
+    }
+
+    /// The momentum buffers by parameter, flattened.
+    pub fn state(&self) -> Arrays {
+        let array = |buffer: &Tensor<1>| {
+            let values = floats(buffer.to_data());
+            Array {
+                shape: vec![values.len()],
+                values,
+            }
+        };
+        self.buffers
+            .iter()
+            .map(|(name, buffer)| (name.clone(), array(buffer)))
+            .collect()
+    }
+
+    /// Restores the [`Sgd::state`] of an optimiser of `module` on a device without autodiff.
+    ///
+    /// # Errors
+    /// [`TensorsError::Mismatch`] where the buffers are not those of the module's trainable parameters.
+    pub fn restore<M: Module>(&mut self, module: &M, state: &Arrays, device: &Device) -> Result<(), TensorsError> {
+        let mut trainable = Trainable::default();
+        module.visit(&mut trainable);
+        // Without momentum, and before the first step, there are none.
+        if !state.is_empty() {
+            let expected = trainable
+                .lengths
+                .into_iter()
+                .map(|(name, length)| (name, vec![length]))
+                .collect();
+            tensors::compare(&expected, state)?;
+        }
+        self.buffers = state
+            .iter()
+            .map(|(name, array)| {
+                (
+                    name.clone(),
+                    Tensor::from_data(TensorData::new(array.values.clone(), [array.values.len()]), device),
+                )
+            })
+            .collect();
+        Ok(())
+    }
+}
+
+/// Names of the trainable parameters and how many values each has.
+#[derive(Default)]
+struct Trainable {
+    path: Path,
+    lengths: BTreeMap<String, usize>,
+}
+
+impl ModuleVisitor for Trainable {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _: &str, container_type: &str) {
+        self.path.exit(container_type);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.val().is_require_grad() {
+            self.lengths
+                .insert(self.path.0.join("."), param.val().dims().iter().product());
+        }
+    }
+}
+
+/// Path of the parameter being visited, without the variants of enums, as in a checkpoint.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn enter(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.push(name.to_string());
+        }
+    }
+
+    fn exit(&mut self, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.pop();
+        }
+    }
+}
+
+struct SquaredNorm<'a> {
+    gradients: &'a Gradients,
+    sum: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            let square = gradient.powi_scalar(2).sum();
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum + square,
+                None => square,
+            });
+        }
+    }
+}
+
+struct Update<'a> {
+    optimizer: &'a mut Sgd,
+    gradients: &'a Gradients,
+    learning_rate: f64,
+    scale: Option<Tensor<1>>,
+    path: Path,
+}
+
+impl Update<'_> {
+    fn decay(&self, name: &str) -> f64 {
+        let config = &self.optimizer.config;
+        let leaf = name.rsplit('.').next().unwrap_or(name);
+        let parent = name.rsplit('.').nth(1).unwrap_or_default();
+        let decays = match (parent, leaf) {
+            (_, "lambda1") => config.decay_lambda1,
+            ("classifier", "bias") => config.decay_bias,
+            (norm, "weight" | "bias") if norm.starts_with("bn") => config.decay_norm,
+            _ => true,
+        };
+        if decays { config.weight_decay } else { 0.0 }
+    }
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _: &str, container_type: &str) {
+        self.path.exit(container_type);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = param.val().grad(self.gradients) else {
+            return param;
+        };
+        let name = self.path.0.join(".");
+        let (decay, OptimizerConfig { momentum, nesterov, .. }) = (self.decay(&name), self.optimizer.config);
+        let value = param.val().without_autodiff();
+        let shape = value.dims();
+        let mut gradient = match &self.scale {
+            Some(scale) => gradient * scale.clone().reshape([1; D]),
+            None => gradient,
+        };
+        if decay != 0.0 {
+            gradient = gradient + value.clone() * decay;
+        }
+        if momentum != 0.0 {
+            let buffer = match self.optimizer.buffers.remove(&name) {
+                Some(buffer) => buffer.reshape(shape) * momentum + gradient.clone(),
+                None => gradient.clone(),
+            };
+            gradient = if nesterov {
+                gradient + buffer.clone() * momentum
+            } else {
+                buffer.clone()
+            };
+            self.optimizer.buffers.insert(name.clone(), buffer.reshape([-1]));
+        }
+        let mut value = value - gradient * self.learning_rate;
+        if name.ends_with("lambda1") {
+            value = value.clamp_min(0.0);
+        }
+        param.map(|_| Tensor::from_inner(value).require_grad())
+    }
+}

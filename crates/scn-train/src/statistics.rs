@@ -1,0 +1,224 @@
+//! What an epoch's passes over a split amount to: loss, accuracy and the state of every sparse-coding layer.
+
+use burn::tensor::Tensor;
+use scn_models::{LayerSolves, Model};
+use serde::{Deserialize, Serialize};
+
+use crate::exact;
+use crate::loss::Counts;
+
+/// The figures of one sparse-coding layer over an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerFigures {
+    /// Name of the layer.
+    pub name: String,
+    /// Mean solver iterations of a pixel.
+    pub iterations: f64,
+    /// Mean relative KKT residual ρ of a pixel.
+    pub kkt_mean: f64,
+    /// Largest ρ.
+    pub kkt_max: f64,
+    /// Share of codes that are not 0.
+    pub active: f64,
+    /// Mean λ₁ over atoms.
+    pub lambda1: f64,
+    /// Atoms that no pixel used.
+    pub unused_atoms: usize,
+    /// Atoms.
+    pub atoms: usize,
+}
+
+/// The figures of a split over an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// Images seen.
+    pub images: usize,
+    /// Mean loss.
+    pub loss: f64,
+    /// Accuracy in percent.
+    pub top1: f64,
+    /// Share of images whose label is among the five largest logits, in percent.
+    pub top5: f64,
+    /// One per sparse-coding layer.
+    pub layers: Vec<LayerFigures>,
+}
+
+/// Running sums over an epoch, as a checkpoint keeps them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    images: usize,
+    #[serde(with = "exact")]
+    loss: f64,
+    top1: usize,
+    top5: usize,
+    layers: Vec<LayerSums>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct LayerSums {
+    /// Solves.
+    pixels: u64,
+    /// The sum of their iterations.
+    #[serde(with = "exact")]
+    iterations: f64,
+    /// The sum of their residuals.
+    #[serde(with = "exact")]
+    residual: f64,
+    #[serde(with = "exact")]
+    residual_max: f64,
+    /// Solves that each atom is active in.
+    active: Vec<u64>,
+}
+
+/// Batches whose sums stay on the device; more are read back at once.
+const PENDING: usize = 64;
+/// Values of a layer before its atoms: iterations, residuals, largest residual.
+const FIXED: usize = 3;
+
+/// Collects an epoch's figures. The layers' sums of single batches stay on the device until they are asked for and are
+/// added up in f64 in the order of the batches, so that figures do not depend on when that was.
+pub struct Collector {
+    sums: Sums,
+    pending: Vec<Pending>,
+}
+
+/// What the layers report on one batch.
+struct Pending {
+    /// Solves and atoms of each layer.
+    layers: Vec<(u64, usize)>,
+    /// The layers' sums, one after the other: [`FIXED`] values and one for each atom.
+    values: Tensor<1>,
+}
+
+impl Collector {
+    /// Goes on from the sums of a checkpoint, or starts with [`Sums::default`].
+    pub fn new(sums: Sums) -> Self {
+        Self {
+            sums,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Adds a batch.
+    pub fn add(&mut self, counts: &Counts, solves: Vec<LayerSolves>) {
+        self.sums.images += counts.images;
+        self.sums.loss += counts.loss;
+        self.sums.top1 += counts.top1;
+        self.sums.top5 += counts.top5;
+        if solves.is_empty() {
+            return;
+        }
+        self.pending.push(Pending::of(solves, counts.images));
+        if self.pending.len() >= PENDING {
+            self.read_back();
+        }
+    }
+
+    /// Mean loss and top-1 in percent so far.
+    pub fn progress(&self) -> (f64, f64) {
+        let images = self.sums.images.max(1) as f64;
+        (self.sums.loss / images, 100.0 * self.sums.top1 as f64 / images)
+    }
+
+    /// Images so far.
+    pub fn images(&self) -> usize {
+        self.sums.images
+    }
+
+    /// The sums so far.
+    pub fn sums(&mut self) -> &Sums {
+        self.read_back();
+        &self.sums
+    }
+
+    fn read_back(&mut self) {
+        let (layers, tensors): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .map(|batch| (batch.layers, batch.values))
+            .unzip();
+        if tensors.is_empty() {
+            return;
+        }
+        let all = values(Tensor::cat(tensors, 0));
+        let mut rest = all.as_slice();
+        for batch in layers {
+            self.sums.layers.resize_with(batch.len(), LayerSums::default);
+            for (sums, (pixels, atoms)) in self.sums.layers.iter_mut().zip(batch) {
+                let (layer, behind) = rest.split_at(FIXED + atoms);
+                sums.add(pixels, layer);
+                rest = behind;
+            }
+        }
+    }
+
+    /// The figures so far; λ₁ is the model's of now.
+    pub fn figures(&mut self, model: &Model) -> Figures {
+        let names = model.sparse_coding_layers();
+        let lambda1 = model.lambda1().into_iter().map(|lambda1| values(lambda1.mean())[0]);
+        let sums = self.sums();
+        let images = sums.images.max(1) as f64;
+        let layers = names.into_iter().zip(lambda1).zip(&sums.layers);
+        Figures {
+            images: sums.images,
+            loss: sums.loss / images,
+            top1: 100.0 * sums.top1 as f64 / images,
+            top5: 100.0 * sums.top5 as f64 / images,
+            layers: layers
+                .map(|((name, lambda1), sums)| sums.figures(name, lambda1))
+                .collect(),
+        }
+    }
+}
+
+impl Pending {
+    fn of(solves: Vec<LayerSolves>, images: usize) -> Self {
+        let mut layers = Vec::with_capacity(solves.len());
+        let mut parts = Vec::with_capacity(FIXED * solves.len());
+        for LayerSolves { info, pixels } in solves {
+            let [batch, kinds, height, width] = info.solves.dims();
+            let solves: Tensor<3> = info.solves.reshape([batch, kinds, height * width]);
+            layers.push(((images * pixels) as u64, info.active.dims()[1]));
+            parts.push(solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]));
+            parts.push(solves.slice([0..batch, 1..2]).max());
+            parts.push(info.active.sum_dim(0).reshape([-1]));
+        }
+        Self {
+            layers,
+            values: Tensor::cat(parts, 0),
+        }
+    }
+}
+
+impl LayerSums {
+    fn add(&mut self, pixels: u64, values: &[f64]) {
+        self.pixels += pixels;
+        self.iterations += values[0];
+        self.residual += values[1];
+        self.residual_max = self.residual_max.max(values[2]);
+        let active = &values[FIXED..];
+        self.active.resize(active.len(), 0);
+        self.active
+            .iter_mut()
+            .zip(active)
+            .for_each(|(sum, &active)| *sum += active as u64);
+    }
+
+    fn figures(&self, name: String, lambda1: f64) -> LayerFigures {
+        let pixels = self.pixels.max(1) as f64;
+        let atoms = self.active.len();
+        LayerFigures {
+            name,
+            iterations: self.iterations / pixels,
+            kkt_mean: self.residual / pixels,
+            kkt_max: self.residual_max,
+            active: self.active.iter().sum::<u64>() as f64 / (pixels * atoms.max(1) as f64),
+            lambda1,
+            unused_atoms: self.active.iter().filter(|&&active| active == 0).count(),
+            atoms,
+        }
+    }
+}
+
+fn values(tensor: Tensor<1>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}

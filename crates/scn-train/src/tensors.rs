@@ -1,0 +1,169 @@
+//! A module's tensors as named arrays on the host, and as safetensors.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::store::ModuleSnapshot;
+use burn::store::bridge;
+use burn::tensor::{Shape, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+/// Why a file's tensors are not those of the model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TensorsError {
+    /// Not a safetensors file.
+    #[error("not a safetensors file ({0})")]
+    Format(String),
+    /// A type other than f32.
+    #[error("tensor `{name}` is {found}, expected F32")]
+    Type {
+        /// Name of the tensor.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// Names or shapes that differ.
+    #[error("its tensors are not those of the model: {}", .0.join("; "))]
+    Mismatch(Vec<String>),
+}
+
+/// Values in row-major order, with their shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub values: Vec<f32>,
+}
+
+/// Arrays by name, in the order of their names.
+pub type Arrays = BTreeMap<String, Array>;
+
+/// All tensors of a module, running statistics included, by their path: `layers.0.coding.weight`.
+pub fn from_module(module: &impl Module) -> Arrays {
+    module
+        .collect(None, None, true)
+        .into_iter()
+        .map(|tensor| {
+            let name = tensor.name.clone();
+            let data = match bridge::into_data(tensor) {
+                Ok(data) => data,
+                Err(error) => panic!("a tensor in memory cannot be read: {error}"),
+            };
+            (
+                name,
+                Array {
+                    shape: data.shape().to_vec(),
+                    values: floats(data),
+                },
+            )
+        })
+        .collect()
+}
+
+/// The values of a tensor of any float type.
+pub(crate) fn floats(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>()
+        .try_into_vec()
+        .unwrap_or_else(|error| panic!("data converted to f32 is f32: {error:?}"))
+}
+
+/// The module with the values of `arrays`.
+///
+/// # Errors
+/// [`TensorsError::Mismatch`] with every missing, unknown or ill-shaped tensor.
+pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, TensorsError> {
+    let expected = from_module(&module)
+        .into_iter()
+        .map(|(name, array)| (name, array.shape))
+        .collect();
+    compare(&expected, arrays)?;
+    let tensors = arrays.iter().map(|(name, array)| {
+        let data = TensorData::new::<f32, Shape>(array.values.clone(), array.shape.clone().into());
+        bridge::from_data(data, name.clone(), None)
+    });
+    let result = module.apply(tensors.collect(), None, None, true);
+    if result.errors.is_empty() {
+        Ok(module)
+    } else {
+        Err(TensorsError::Mismatch(
+            result.errors.iter().map(ToString::to_string).collect(),
+        ))
+    }
+}
+
+/// Compares names and shapes.
+pub(crate) fn compare(expected: &BTreeMap<String, Vec<usize>>, found: &Arrays) -> Result<(), TensorsError> {
+    let mut problems = Vec::new();
+    for (name, shape) in expected {
+        match found.get(name) {
+            None => problems.push(format!("`{name}` is missing")),
+            Some(array) if array.shape != *shape => {
+                problems.push(format!("`{name}` has shape {:?}, expected {shape:?}", array.shape));
+            }
+            Some(_) => {}
+        }
+    }
+    problems.extend(
+        found
+            .keys()
+            .filter(|name| !expected.contains_key(*name))
+            .map(|name| format!("`{name}` is unknown")),
+    );
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(TensorsError::Mismatch(problems))
+    }
+}
+
+/// The bytes of a safetensors file.
+pub fn to_safetensors(arrays: &Arrays) -> Vec<u8> {
+    let bytes: BTreeMap<_, Vec<u8>> = arrays
+        .iter()
+        .map(|(name, array)| (name, array.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = arrays.iter().map(|(name, array)| {
+        let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
+        (
+            name,
+            view.unwrap_or_else(|error| panic!("an array fits its shape: {error}")),
+        )
+    });
+    safetensors::serialize(views, None).unwrap_or_else(|error| panic!("f32 arrays serialize: {error}"))
+}
+
+/// Reads the bytes of a safetensors file of f32 tensors.
+///
+/// # Errors
+/// [`TensorsError::Format`] and [`TensorsError::Type`].
+pub fn from_safetensors(bytes: &[u8]) -> Result<Arrays, TensorsError> {
+    let archive = SafeTensors::deserialize(bytes).map_err(|error| TensorsError::Format(error.to_string()))?;
+    archive
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            if view.dtype() != Dtype::F32 {
+                return Err(TensorsError::Type {
+                    name,
+                    found: format!("{:?}", view.dtype()),
+                });
+            }
+            let values = view
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect();
+            Ok((
+                name,
+                Array {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            ))
+        })
+        .collect()
+}

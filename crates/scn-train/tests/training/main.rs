@@ -1,0 +1,9 @@
+//! Tests of training, one binary so that it links once.
+#![allow(clippy::unwrap_used)]
+
+mod checkpoints;
+mod common;
+mod losses;
+mod optimizer;
+mod run_folder;
+mod statistics;

@@ -1,0 +1,274 @@
+//! Stochastic gradient descent against PyTorch's formula in f64.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use scn_train::{OptimizerConfig, Sgd};
+
+/// A tensor of every group, under the names that models give them.
+#[derive(Module, Debug)]
+struct Toy {
+    coding: Coding,
+    bn1: Norm,
+    classifier: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Coding {
+    weight: Param<Tensor<2>>,
+    lambda1: Param<Tensor<1>>,
+}
+
+#[derive(Module, Debug)]
+struct Norm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+#[derive(Module, Debug)]
+struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+type Values = BTreeMap<&'static str, Vec<f64>>;
+
+fn initial() -> Values {
+    BTreeMap::from([
+        ("bn1.bias", vec![0.3, -0.2]),
+        ("bn1.weight", vec![1.0, 0.9]),
+        ("classifier.bias", vec![0.5, -0.4, 0.0]),
+        ("classifier.weight", vec![0.2, -0.7, 0.1, 0.6]),
+        ("coding.lambda1", vec![0.02, 0.5]),
+        ("coding.weight", vec![1.0, -1.5, 0.25, 0.75]),
+    ])
+}
+
+/// Gradients of a step: of all sizes and signs; those of λ₁ push it below 0 and up again.
+fn gradients(step: usize) -> Values {
+    let mut counter = 0.0;
+    let mut next = || {
+        counter += 1.0;
+        (1.7 * counter + 0.9 * step as f64).sin() * (1.0 + 0.3 * counter)
+    };
+    let mut all: Values = initial()
+        .into_iter()
+        .map(|(name, p)| (name, p.iter().map(|_| next()).collect()))
+        .collect();
+    all.insert("coding.lambda1", vec![if step < 3 { 0.4 } else { -0.8 }, 0.1]);
+    all
+}
+
+fn toy(device: &Device) -> Toy {
+    let values = initial();
+    let vector = |name| Param::from_data(data(&values[name], vec![values[name].len()]), device);
+    let matrix = |name| Param::from_data(data(&values[name], vec![2, 2]), device);
+    Toy {
+        coding: Coding {
+            weight: matrix("coding.weight"),
+            lambda1: vector("coding.lambda1"),
+        },
+        bn1: Norm {
+            weight: vector("bn1.weight"),
+            bias: vector("bn1.bias"),
+        },
+        classifier: Linear {
+            weight: matrix("classifier.weight"),
+            bias: vector("classifier.bias"),
+        },
+    }
+}
+
+fn data(values: &[f64], shape: Vec<usize>) -> TensorData {
+    TensorData::new(values.iter().map(|&x| x as f32).collect::<Vec<_>>(), shape)
+}
+
+/// A loss with the given gradients.
+fn loss(toy: &Toy, gradients: &Values, device: &Device) -> Tensor<1> {
+    let vector = |param: &Param<Tensor<1>>, name| {
+        let c: Tensor<1> = Tensor::from_data(data(&gradients[name], vec![gradients[name].len()]), device);
+        (param.val() * c).sum()
+    };
+    let matrix = |param: &Param<Tensor<2>>, name| {
+        let c: Tensor<2> = Tensor::from_data(data(&gradients[name], vec![2, 2]), device);
+        (param.val() * c).sum()
+    };
+    matrix(&toy.coding.weight, "coding.weight")
+        + vector(&toy.coding.lambda1, "coding.lambda1")
+        + vector(&toy.bn1.weight, "bn1.weight")
+        + vector(&toy.bn1.bias, "bn1.bias")
+        + matrix(&toy.classifier.weight, "classifier.weight")
+        + vector(&toy.classifier.bias, "classifier.bias")
+}
+
+fn values_of(toy: &Toy) -> Values {
+    let vector = |param: &Param<Tensor<1>>| param.val().into_data().iter::<f64>().collect();
+    let matrix = |param: &Param<Tensor<2>>| param.val().into_data().iter::<f64>().collect();
+    BTreeMap::from([
+        ("bn1.bias", vector(&toy.bn1.bias)),
+        ("bn1.weight", vector(&toy.bn1.weight)),
+        ("classifier.bias", vector(&toy.classifier.bias)),
+        ("classifier.weight", matrix(&toy.classifier.weight)),
+        ("coding.lambda1", vector(&toy.coding.lambda1)),
+        ("coding.weight", matrix(&toy.coding.weight)),
+    ])
+}
+
+/// torch.optim.SGD and torch.nn.utils.clip_grad_norm_, then λ₁ clamped at 0.
+struct Reference {
+    parameters: Values,
+    buffers: Values,
+}
+
+impl Reference {
+    fn step(&mut self, config: &OptimizerConfig, clip_norm: Option<f64>, gradients: &Values, rate: f64) {
+        let norm = gradients.values().flatten().map(|g| g * g).sum::<f64>().sqrt();
+        let scale = clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0));
+        for (&name, parameters) in &mut self.parameters {
+            let decays = match name {
+                "coding.lambda1" => config.decay_lambda1,
+                "classifier.bias" => config.decay_bias,
+                "bn1.weight" | "bn1.bias" => config.decay_norm,
+                _ => true,
+            };
+            let decay = if decays { config.weight_decay } else { 0.0 };
+            let first = !self.buffers.contains_key(name);
+            let buffer = self.buffers.entry(name).or_insert_with(|| vec![0.0; parameters.len()]);
+            for ((p, v), g) in parameters.iter_mut().zip(buffer).zip(&gradients[name]) {
+                let mut d = scale * g + decay * *p;
+                if config.momentum != 0.0 {
+                    *v = if first { d } else { config.momentum * *v + d };
+                    d = if config.nesterov { d + config.momentum * *v } else { *v };
+                }
+                *p -= rate * d;
+                if name == "coding.lambda1" {
+                    *p = p.max(0.0);
+                }
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn assert_steps(config: OptimizerConfig, clip_norm: Option<f64>) {
+    let device = Device::flex().autodiff();
+    let mut model = toy(&device);
+    let mut sgd = Sgd::new(config, clip_norm);
+    let mut reference = Reference {
+        parameters: initial(),
+        buffers: Values::new(),
+    };
+    let mut projected = false;
+    for step in 0..7 {
+        let rate = 0.05 / (1.0 + step as f64);
+        let gradients = gradients(step);
+        let found = loss(&model, &gradients, &device).backward();
+        model = sgd.step(model, &found, rate);
+        reference.step(&config, clip_norm, &gradients, rate);
+        let values = values_of(&model);
+        for (name, expected) in &reference.parameters {
+            for (a, b) in values[name].iter().zip(expected) {
+                assert!(
+                    (a - b).abs() < 2e-6,
+                    "step {step}, {name}: {a}, expected {b}; {config:?}"
+                );
+            }
+        }
+        projected |= values["coding.lambda1"][0] == 0.0;
+        // A restored optimiser goes on as this one.
+        let state = sgd.state();
+        assert_eq!(state.len(), if config.momentum == 0.0 { 0 } else { 6 });
+        sgd = Sgd::new(config, clip_norm);
+        sgd.restore(&model, &state, &device.clone().inner()).unwrap();
+        assert_eq!(sgd.state(), state);
+    }
+    // Clipped gradients move too little.
+    assert!(
+        projected || clip_norm == Some(1.0),
+        "the projection of lambda1 is not reached"
+    );
+}
+
+#[test]
+fn is_that_of_pytorch() {
+    let plain = OptimizerConfig {
+        momentum: 0.0,
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    };
+    let all = OptimizerConfig {
+        weight_decay: 0.3,
+        ..OptimizerConfig::default()
+    };
+    let nesterov = OptimizerConfig { nesterov: true, ..all };
+    for config in [
+        plain,
+        OptimizerConfig {
+            weight_decay: 0.3,
+            ..plain
+        },
+        all,
+        nesterov,
+    ] {
+        assert_steps(config, None);
+        // Smaller and larger than the norm of the gradients, which is about 5.
+        assert_steps(config, Some(1.0));
+        assert_steps(config, Some(1e3));
+    }
+    for config in [
+        OptimizerConfig {
+            decay_lambda1: false,
+            ..nesterov
+        },
+        OptimizerConfig {
+            decay_bias: false,
+            ..nesterov
+        },
+        OptimizerConfig {
+            decay_norm: false,
+            ..nesterov
+        },
+    ] {
+        assert_steps(config, None);
+    }
+}
+
+#[test]
+fn what_needs_no_gradient_stays() {
+    let device = Device::flex().autodiff();
+    let mut model = toy(&device);
+    model.coding.lambda1 = model.coding.lambda1.set_require_grad(false);
+    let mut sgd = Sgd::new(
+        OptimizerConfig {
+            weight_decay: 0.3,
+            ..OptimizerConfig::default()
+        },
+        None,
+    );
+    for step in 0..2 {
+        let found = loss(&model, &gradients(step), &device).backward();
+        model = sgd.step(model, &found, 0.1);
+    }
+    assert_eq!(values_of(&model)["coding.lambda1"], [f64::from(0.02f32), 0.5]);
+    assert!(!sgd.state().contains_key("coding.lambda1"));
+    assert!(!model.coding.lambda1.is_require_grad() && model.coding.weight.is_require_grad());
+}
+
+#[test]
+fn buffers_of_another_module_are_refused() {
+    let device = Device::flex().autodiff();
+    let model = toy(&device);
+    let mut sgd = Sgd::new(OptimizerConfig::default(), None);
+    let found = loss(&model, &gradients(0), &device).backward();
+    let model = sgd.step(model, &found, 0.1);
+    let mut state = sgd.state();
+    let mut buffer = state.remove("coding.weight").unwrap();
+    buffer.shape = vec![3];
+    buffer.values.truncate(3);
+    state.insert("bn1.bias".into(), buffer.clone());
+    state.insert("strange".into(), buffer);
+    let error = sgd.restore(&model, &state, &device.inner()).unwrap_err().to_string();
+    let expected = "its tensors are not those of the model: `bn1.bias` has shape [3], expected [2]; `coding.weight` is missing; `strange` is unknown";
+    assert_eq!(error, expected);
+}
