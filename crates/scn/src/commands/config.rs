@@ -1,0 +1,96 @@
+//! `scn config`: checks experiment files and writes them out in full.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use scn_train::Experiment;
+
+use crate::exit::BadInput;
+use crate::output::print;
+
+/// Check experiment files, or print one in full
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn config check configs/quickstart.toml
+  scn config print configs/cifar10/scn-1.toml")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    Check(Check),
+    Print(Print),
+}
+
+/// Check experiment files
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn config check configs/quickstart.toml
+  scn config check configs/*/*.toml
+  scn config check configs/cifar10/scn-1.toml --set train.epochs=10
+
+All files are checked; the exit code is 3 if any of them is refused.")]
+struct Check {
+    /// The experiment files
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    experiments: Vec<PathBuf>,
+    /// Override a key of every file, as in --set train.epochs=10
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Print an experiment file with every key, its meaning, its value and its default
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn config print configs/quickstart.toml
+  scn config print configs/cifar10/scn-1.toml --set model.width=2 > scn-2.toml")]
+struct Print {
+    /// The experiment file
+    experiment: PathBuf,
+    /// Override a key of the experiment file, as in --set train.epochs=10
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Check(args) => check(&args)?,
+        Action::Print(args) => print(
+            &Experiment::load(&args.experiment, &args.set)?
+                .experiment
+                .resolved_toml(),
+        )?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &Check) -> anyhow::Result<()> {
+    let mut refused = Vec::new();
+    for path in &args.experiments {
+        match Experiment::load(path, &args.set) {
+            Ok(_) => print(&format!("{}: ok\n", path.display()))?,
+            Err(error) => refused.push(error),
+        }
+    }
+    let Some(last) = refused.pop() else {
+        return Ok(());
+    };
+    if args.experiments.len() == 1 {
+        return Err(last.into());
+    }
+    let count = refused.len() + 1;
+    for error in refused.iter().chain([&last]) {
+        eprintln!("error: {error}");
+    }
+    Err(BadInput(format!(
+        "{count} of {} experiment files are refused",
+        args.experiments.len()
+    ))
+    .into())
+}

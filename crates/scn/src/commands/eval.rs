@@ -1,0 +1,247 @@
+//! `scn eval`: evaluates a run or a checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::module::Module;
+use clap::ValueEnum;
+use scn_models::{Model, ModelKind};
+use scn_solver::Method;
+use scn_train::checkpoint::{self, BEST, Checkpoint, LAST, Newest};
+use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, TrainError, evaluate, holds_run, tensors};
+use serde::Serialize;
+
+use crate::exit::{BadInput, Usage};
+use crate::{device, exit, log, output, signals};
+
+/// Evaluate a run or a checkpoint
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn eval runs/quickstart/2026-01-01T00-00-00Z
+  scn eval runs/first/checkpoints/last --split validation
+  scn eval runs/first --solver fista --tolerance 1e-6 --json
+
+Of a run, the best checkpoint is evaluated, or the last where there is no best.")]
+pub(crate) struct Args {
+    /// Folder of a run or of one of its checkpoints
+    #[arg(value_name = "RUN_OR_CHECKPOINT")]
+    path: PathBuf,
+    /// Where the datasets lie [default: as in the run]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What to evaluate on
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitName,
+    /// Solver of the sparse-coding layers [default: as trained]
+    #[arg(long, value_enum)]
+    solver: Option<SolverName>,
+    /// Tolerance of the KKT residual [default: as trained]
+    #[arg(long)]
+    tolerance: Option<f64>,
+    /// Cap on the solver's iterations [default: as trained]
+    #[arg(long, value_name = "N")]
+    max_iterations: Option<usize>,
+    /// Device
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceName,
+    /// Threads; 0 takes all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// A split on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitName {
+    Test,
+    Validation,
+    Train,
+}
+
+/// A solver on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SolverName {
+    CoordinateDescent,
+    Fista,
+    FistaRestart,
+}
+
+impl From<SolverName> for Method {
+    fn from(name: SolverName) -> Self {
+        match name {
+            SolverName::CoordinateDescent => Method::CoordinateDescent,
+            SolverName::Fista => Method::Fista,
+            SolverName::FistaRestart => Method::FistaRestart,
+        }
+    }
+}
+
+/// A device on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum DeviceName {
+    Auto,
+    Cpu,
+    Wgpu,
+    Ndarray,
+}
+
+impl From<DeviceName> for DeviceChoice {
+    fn from(name: DeviceName) -> Self {
+        match name {
+            DeviceName::Auto => DeviceChoice::Auto,
+            DeviceName::Cpu => DeviceChoice::Cpu,
+            DeviceName::Wgpu => DeviceChoice::Wgpu,
+            DeviceName::Ndarray => DeviceChoice::Ndarray,
+        }
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    checkpoint: String,
+    split: &'static str,
+    epoch: usize,
+    classes: &'a [&'a str],
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    images_per_second: f64,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_flag()?;
+    log::start(None);
+    let (path, checkpoint) = load(&args.path)?;
+    let Checkpoint {
+        description,
+        state,
+        model: weights,
+        ..
+    } = checkpoint;
+    let mut data = description.data;
+    if let Some(dir) = args.data_dir {
+        data.dir = dir;
+    }
+    let mut config = description.model;
+    if args.solver.is_some() || args.tolerance.is_some() || args.max_iterations.is_some() {
+        if config.kind != ModelKind::Scn {
+            let message = "--solver, --tolerance and --max-iterations need a model with sparse-coding layers";
+            return Err(Usage(format!("{message}; this is a {}", config.kind.name())).into());
+        }
+        let mut solver = config.solver.unwrap_or_default();
+        solver.method = args.solver.map_or(solver.method, Method::from);
+        solver.tolerance = args.tolerance.unwrap_or(solver.tolerance);
+        solver.max_iterations = args.max_iterations.unwrap_or(solver.max_iterations);
+        config.solver = Some(solver);
+        config.resolve().map_err(|error| Usage(error.to_string()))?;
+    }
+    let device = device::open(args.device.into(), args.threads)?;
+    let split = match args.split {
+        SplitName::Test => EvaluationSplit::Test,
+        SplitName::Validation => EvaluationSplit::Validation,
+        SplitName::Train => EvaluationSplit::Train,
+    };
+    let loader = Splits::evaluation(split, &data, description.seed, &description.normalization)?;
+    let [channels, ..] = loader.image_shape();
+    let info = data.dataset.info();
+    let classes = config.classes.unwrap_or(info.class_names.len());
+    let model = Model::new(&config, channels, classes, description.seed, &device).map_err(TrainError::Model)?;
+    let model = tensors::into_module(model, &weights)
+        .map_err(|error| BadInput(format!("{}: {error}", path.display())))?
+        .valid();
+    let Some(evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
+        return Ok(exit::stopped(stop.signal().unwrap_or_default()));
+    };
+    let report = Report {
+        checkpoint: path.display().to_string(),
+        split: split.name(),
+        epoch: state.epoch,
+        classes: info.class_names,
+        images_per_second: evaluation.images_per_second(),
+        evaluation: &evaluation,
+    };
+    if args.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&table(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The checkpoint in `path`, or the best or newest good one of the run in `path`.
+fn load(path: &Path) -> anyhow::Result<(PathBuf, Checkpoint)> {
+    if !holds_run(path) {
+        if path.join("manifest.json").exists() {
+            return Ok((path.to_path_buf(), Checkpoint::load(path)?));
+        }
+        let message = "is neither the folder of a run (with resolved.toml) nor of a checkpoint (with manifest.json)";
+        return Err(BadInput(format!("{} {message}", path.display())).into());
+    }
+    let folder = path.join("checkpoints");
+    let best = folder.join(BEST);
+    if best.exists() {
+        match Checkpoint::load(&best) {
+            Ok(checkpoint) => return Ok((best, checkpoint)),
+            Err(error) => tracing::warn!("{error}; using checkpoints/{LAST} instead"),
+        }
+    }
+    match checkpoint::newest(&folder)? {
+        Some(Newest {
+            name,
+            checkpoint,
+            damaged,
+        }) => {
+            damaged
+                .iter()
+                .for_each(|message| tracing::warn!("{message}; using checkpoints/{name} instead"));
+            Ok((folder.join(name), checkpoint))
+        }
+        None => Err(BadInput(format!("{}: no checkpoint was saved yet", folder.display())).into()),
+    }
+}
+
+/// The report for people.
+fn table(report: &Report) -> String {
+    let Report {
+        evaluation, classes, ..
+    } = report;
+    let figures = &evaluation.figures;
+    let mut lines = vec![
+        format!("checkpoint  {} (epoch {})", report.checkpoint, report.epoch),
+        format!(
+            "{:<11} {} images, {:.0} images/s",
+            report.split, figures.images, report.images_per_second
+        ),
+        format!("loss        {:.4}", figures.loss),
+        format!("top-1       {:.2} %", figures.top1),
+        format!("top-5       {:.2} %", figures.top5),
+        "\nclass                accuracy   confusion (row: label, column: prediction)".into(),
+    ];
+    for (label, (accuracy, row)) in evaluation.per_class.iter().zip(&evaluation.confusion).enumerate() {
+        let name = classes.get(label).copied().unwrap_or("?");
+        let accuracy = accuracy.map_or_else(|| "     -".into(), |accuracy| format!("{accuracy:6.2}"));
+        // A hundred columns fit no terminal: --json has them all.
+        let row: String = row.iter().take(20).map(|count| format!("{count:5}")).collect();
+        lines.push(format!("{label:>3} {name:<16} {accuracy} %  {row}"));
+    }
+    if !figures.layers.is_empty() {
+        lines.push("\nlayer                iterations   KKT mean    KKT max   active   lambda1   unused atoms".into());
+    }
+    for layer in &figures.layers {
+        lines.push(format!(
+            "{:<20} {:>10.1} {:>10.1e} {:>10.1e} {:>6.1} % {:>9.4} {:>7} of {}",
+            layer.name,
+            layer.iterations,
+            layer.kkt_mean,
+            layer.kkt_max,
+            100.0 * layer.active,
+            layer.lambda1,
+            layer.unused_atoms,
+            layer.atoms
+        ));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,9 @@
+//! The subcommands.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod data;
+pub(crate) mod eval;
+pub(crate) mod solve;
+pub(crate) mod summary;
+pub(crate) mod train;

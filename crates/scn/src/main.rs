@@ -1,0 +1,57 @@
+//! The command line of scn: one file per subcommand.
+
+mod commands;
+mod device;
+mod exit;
+mod log;
+mod output;
+mod progress;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train, evaluate and examine deep sparse coding networks.
+#[derive(Parser)]
+#[command(name = "scn", version, about, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  scn train configs/quickstart.toml
+  scn eval runs/quickstart/2026-01-01T00-00-00Z
+  scn summary configs/cifar10/scn-4.toml
+
+Exit codes: 0 success, 1 failed run, 2 usage, 3 bad experiment file or data, 4 training diverged,
+130 and 143 stopped by a signal after saving.";
+
+#[derive(Subcommand)]
+enum Command {
+    Train(commands::train::Args),
+    Eval(commands::eval::Args),
+    Summary(commands::summary::Args),
+    Solve(commands::solve::Args),
+    Data(commands::data::Args),
+    Config(commands::config::Args),
+    Completions(commands::completions::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Summary(args) => commands::summary::run(args),
+        Command::Solve(args) => commands::solve::run(args),
+        Command::Data(args) => commands::data::run(args),
+        Command::Config(args) => commands::config::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit::code(&error)
+    })
+}
