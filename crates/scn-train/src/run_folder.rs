@@ -3,7 +3,7 @@
 //! ```text
 //! experiment.toml   the file as given
 //! resolved.toml     every value, overrides applied
-//! environment.json  version, device, processor, command line; one object per start
+//! environment.json  version, device, processor, command line: an array, one object per start
 //! metrics.jsonl     one object per epoch and split
 //! checkpoints/      see `checkpoint`
 //! log.txt           what was logged
@@ -178,13 +178,24 @@ impl RunFolder {
         append(&self.path.join(LOG))
     }
 
-    /// Adds what the run is started on: a JSON object a line.
+    /// Adds what the run is started on to the array of its starts.
     ///
     /// # Errors
-    /// [`RunFolderError::Io`].
+    /// [`RunFolderError::Content`] where the file is no such array, [`RunFolderError::Io`].
     pub fn add_environment(&self, environment: &impl Serialize) -> Result<(), RunFolderError> {
         let file = self.path.join(ENVIRONMENT);
-        write_line(&mut append(&file)?, environment).map_err(io_error(&file, "append"))
+        let content = |error: serde_json::Error| RunFolderError::Content {
+            path: file.clone(),
+            reason: error.to_string(),
+        };
+        let mut starts: Vec<serde_json::Value> = match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(content)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(io_error(&file, "read")(error)),
+        };
+        starts.push(serde_json::to_value(environment).map_err(content)?);
+        let bytes = serde_json::to_vec_pretty(&starts).map_err(content)?;
+        write_file(&file, &bytes).map_err(io_error(&file, "write"))
     }
 
     /// Adds a line of metrics.

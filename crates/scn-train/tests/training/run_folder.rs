@@ -19,10 +19,9 @@ fn a_new_run_writes_its_experiment() {
     assert_eq!(RunFolder::experiment(&path).unwrap(), loaded.experiment);
     run.add_environment(&json!({"a": 1})).unwrap();
     run.add_environment(&json!({"a": 2})).unwrap();
-    assert_eq!(
-        fs::read_to_string(path.join("environment.json")).unwrap(),
-        "{\"a\":1}\n{\"a\":2}\n"
-    );
+    let environment = fs::read(path.join("environment.json")).unwrap();
+    let starts: serde_json::Value = serde_json::from_slice(&environment).unwrap();
+    assert_eq!(starts, json!([{"a": 1}, {"a": 2}]));
     assert_eq!(run.checkpoints(), path.join("checkpoints"));
 }
 
