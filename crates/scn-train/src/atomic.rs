@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 /// Writes a file beside its target, syncs it and renames it over the target.
 ///
 /// # Errors
-/// What the file system reports; the target is then as it was.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// What the file system reports; the target is then as it was, and nothing lies beside it.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, "part");
-    write_synced(&temporary, bytes)?;
-    fs::rename(&temporary, path)?;
+    if let Err(error) = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)) {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     sync_parent(path)
 }
 
@@ -29,7 +32,11 @@ pub(crate) fn write_folder_beside(path: &Path, files: &[(&str, Vec<u8>)]) -> io:
 
 /// Syncs the folder that holds `path`, so that a rename in it lasts.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
+        Some(parent) => sync_folder(parent),
+        None => Ok(()),
+    }
 }
 
 /// Removes a folder with its content, or whatever lies in its place, if it is there.

@@ -16,6 +16,7 @@ mod stop;
 pub mod tensors;
 mod trainer;
 
+pub use atomic::write_file;
 pub use environment::{Environment, peak_memory};
 pub use error::TrainError;
 pub use evaluation::{Evaluation, evaluate};

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use safetensors::Dtype;
 use scn_solver::{BackwardOptions, ForwardOptions, Method, SolveInfo, SolverOptions};
-use scn_train::DeviceChoice;
+use scn_train::{DeviceChoice, write_file};
 use serde::Serialize;
 
 use self::problem::Problem;
@@ -148,7 +148,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Dtype::F32
     };
     let (bytes, tensors) = solution::to_safetensors(&problem, &solution, dtype)?;
-    solution::write_atomically(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
+    write_file(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
 
     let solves = &solution.solves;
     let active = solution.codes.iter().filter(|&&code| code > 0.0).count();

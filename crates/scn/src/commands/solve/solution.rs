@@ -1,9 +1,5 @@
 //! Solves a problem on a device or by the reference, and writes the answer in the layout of the problem's file.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
-
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -234,23 +230,4 @@ fn objectives(problem: &Problem, codes: &[f64]) -> Vec<f64> {
         0.5 * squares(&misfit) + linear + 0.5 * problem.lambda2 * squares(&code)
     };
     (0..p).map(objective).collect()
-}
-
-/// Writes a file beside its target, syncs it and renames it over the target: the target is whole at any time.
-///
-/// # Errors
-/// What the file system reports; the target is then as it was.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&temporary, path));
-    if renamed.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    renamed
 }
