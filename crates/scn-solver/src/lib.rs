@@ -9,6 +9,7 @@ mod fista;
 mod geometry;
 mod implicit;
 mod options;
+pub mod profile;
 mod scalar;
 mod scratch;
 mod solve;

@@ -13,6 +13,7 @@ use super::operator::Operator;
 use super::product::{Packed, outer_product, product};
 use super::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use super::stopping::Stopping;
+use crate::profile::{Part, Stopwatch};
 use crate::{BackwardOptions, ConvGeometry, SolverOptions};
 
 /// At most this many partial sums over the batch exist at once; they are added in order.
@@ -78,10 +79,15 @@ pub fn backward(
         return gradients;
     }
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
+    let mut stopwatch = Stopwatch::start();
+    let operator = Operator::new(weight, n, m, diagonal, level);
+    stopwatch.lap_all(Part::Solver);
+    let transposed = Packed::new(m, n, level.block(), |i, j| weight[j * m + i]);
+    stopwatch.lap_all(Part::Convolution);
     let layer = Layer {
         geometry,
-        operator: Operator::new(weight, n, m, diagonal, level),
-        transposed: Packed::new(m, n, level.block(), |i, j| weight[j * m + i]),
+        operator,
+        transposed,
         options: options.backward,
     };
     let group = group_images(geometry, level.tile());
@@ -102,6 +108,7 @@ pub fn backward(
             })
         })
         .collect();
+    stopwatch.skip();
     let sums = partial
         .into_iter()
         .reduce(Sums::add)
@@ -123,6 +130,7 @@ pub fn backward(
                     .for_each(|(grad, atom)| *grad -= coupling * atom);
             }
         });
+    stopwatch.lap_all(Part::Convolution);
     gradients
 }
 
@@ -179,6 +187,7 @@ impl TileTask for Groups<'_> {
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
         let width = V * S::F32_LANES;
+        let mut stopwatch = Stopwatch::start();
         let mut tile = Tile::new(geometry, width);
         let mut scratch = Scratch::new::<S, R>(self.layer, &tile, width);
         let groups = self
@@ -193,17 +202,22 @@ impl TileTask for Groups<'_> {
             let images = x.len() / image;
             let padded = Padded::from_images(geometry, x);
             let mut padded_grad = Padded::zeros(geometry, images);
+            stopwatch.lap(Part::Convolution, 0);
             for first in (0..images * pixels).step_by(width) {
                 tile.place(first, images);
                 tile.load(codes, n, &mut scratch.codes);
                 tile.load(grad_codes, n, &mut scratch.rhs);
                 scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
+                stopwatch.lap(Part::Solver, scratch.half_products * (n * n * tile.pixels()) as u64);
                 tile.pack(&padded, &mut scratch.patches);
                 scratch.accumulate::<S, R, V>(simd);
                 scratch.expand::<S, R, V>(simd, self.layer);
                 tile.fold(&scratch.patches, &mut padded_grad);
+                let products = 2 * n * geometry.patch() + n * n;
+                stopwatch.lap(Part::Convolution, 2 * (products * tile.pixels()) as u64);
             }
             padded_grad.write_images(geometry, grad_x);
+            stopwatch.lap(Part::Convolution, 0);
         }
         scratch.sums
     }
@@ -222,6 +236,8 @@ struct Scratch {
     patches: Aligned,
     norm: Aligned,
     stopping: Stopping,
+    /// Products of Q and γ in the last solve, in halves: a first sweep from zero is one half.
+    half_products: u64,
     sums: Sums,
 }
 
@@ -239,6 +255,7 @@ impl Scratch {
             patches: tile.patches(rows),
             norm: Aligned::zeros(width),
             stopping: Stopping::new(layer.options.tolerance, width),
+            half_products: 0,
             sums: Sums {
                 width: columns,
                 patches_gamma: Aligned::zeros(rows * columns),
@@ -264,6 +281,7 @@ impl Scratch {
             }
         }
         rows_mut::<S, V>(&mut self.norm)[0] = norm;
+        self.half_products = 0;
         self.gamma.fill(0.0);
         self.stopping.reset(pixels);
         let (operator, fixed) = (&layer.operator, Some(&self.norm[..]));
@@ -273,13 +291,13 @@ impl Scratch {
         for iteration in 0..layer.options.max_iterations {
             let norms: Norms<S, V> =
                 sweep::<S, _, R, V>(simd, operator, &self.rhs, &mut self.gamma, rule, iteration == 0);
-            if self.stopping.promises(&norms, fixed)
-                && self.stopping.confirms(
-                    &residual::<S, _, R, V>(simd, operator, &self.rhs, &self.gamma, rule),
-                    fixed,
-                )
-            {
-                break;
+            self.half_products += if iteration == 0 { 1 } else { 2 };
+            if self.stopping.promises(&norms, fixed) {
+                self.half_products += 2;
+                let residual = residual::<S, _, R, V>(simd, operator, &self.rhs, &self.gamma, rule);
+                if self.stopping.confirms(&residual, fixed) {
+                    break;
+                }
             }
         }
     }

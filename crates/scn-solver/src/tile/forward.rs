@@ -11,6 +11,7 @@ use super::operator::Operator;
 use super::product::{Packed, product};
 use super::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use super::stopping::Stopping;
+use crate::profile::{Part, Stopwatch};
 use crate::{ConvGeometry, ForwardOptions, Method, SolverOptions};
 
 /// Codes of a batch and what their solves report.
@@ -65,10 +66,15 @@ pub fn forward(
     if solution.codes.is_empty() || image == 0 {
         return solution;
     }
+    let mut stopwatch = Stopwatch::start();
+    let operator = Operator::new(weight, n, m, options.lambda2 as f32, level);
+    stopwatch.lap_all(Part::Solver);
+    let dictionary = Packed::new(n, m, level.block(), |j, i| weight[j * m + i]);
+    stopwatch.lap_all(Part::Convolution);
     let layer = Layer {
         geometry,
-        operator: Operator::new(weight, n, m, options.lambda2 as f32, level),
-        dictionary: Packed::new(n, m, level.block(), |j, i| weight[j * m + i]),
+        operator,
+        dictionary,
         lambda1,
         options: options.forward,
     };
@@ -118,6 +124,7 @@ impl TileTask for Group<'_> {
             solves,
             active,
         } = self;
+        let mut stopwatch = Stopwatch::start();
         let width = V * S::F32_LANES;
         let (n, pixels) = (layer.geometry.atoms, layer.geometry.pixels());
         let images = codes.len() / (n * pixels);
@@ -128,10 +135,15 @@ impl TileTask for Group<'_> {
             tile.place(first, images);
             tile.pack(&padded, &mut scratch.patches);
             scratch.correlate::<S, R, V>(simd, layer);
+            stopwatch.lap(
+                Part::Convolution,
+                2 * (n * layer.geometry.patch() * tile.pixels()) as u64,
+            );
             scratch.solve::<S, R, V>(simd, layer, tile.pixels());
             tile.store(&scratch.codes, n, codes);
             tile.store(&scratch.report, 2, solves);
             tile.count_active(&scratch.codes, n, active);
+            stopwatch.lap(Part::Solver, scratch.half_products * (n * n * tile.pixels()) as u64);
         }
     }
 }
@@ -148,6 +160,8 @@ struct Scratch {
     defect: Aligned,
     momentum: Option<Momentum>,
     stopping: Stopping,
+    /// Products of Q and the codes in the last solve, in halves: a first sweep from zero is one half.
+    half_products: u64,
 }
 
 impl Scratch {
@@ -161,6 +175,7 @@ impl Scratch {
             defect: Aligned::zeros(width),
             momentum: (layer.options.method != Method::CoordinateDescent).then(|| Momentum::new(atoms, width)),
             stopping: Stopping::new(layer.options.tolerance, width),
+            half_products: 0,
         }
     }
 
@@ -194,6 +209,7 @@ impl Scratch {
         let width = V * S::F32_LANES;
         let defective = self.defect[..pixels].iter().filter(|v| v.is_nan()).count();
         let mut iterations = 0;
+        self.half_products = 0;
         self.codes.fill(0.0);
         self.stopping.reset(pixels);
         if defective < pixels {
@@ -240,6 +256,7 @@ impl Scratch {
             codes,
             momentum,
             stopping,
+            half_products,
             ..
         } = self;
         let operator = &layer.operator;
@@ -251,16 +268,19 @@ impl Scratch {
         }
         let restart = layer.options.method == Method::FistaRestart;
         for iteration in 0..layer.options.max_iterations {
+            *half_products += if momentum.is_none() && iteration == 0 { 1 } else { 2 };
             let norms: Norms<S, V> = match momentum {
                 None => sweep::<S, _, R, V>(simd, operator, b, codes, rule, iteration == 0),
                 Some(momentum) => momentum.step::<S, R, V>(simd, operator, b, codes, restart),
             };
-            if stopping.promises(&norms, None)
-                && stopping.confirms(&residual::<S, _, R, V>(simd, operator, b, codes, rule), None)
-            {
-                return iteration + 1;
+            if stopping.promises(&norms, None) {
+                *half_products += 2;
+                if stopping.confirms(&residual::<S, _, R, V>(simd, operator, b, codes, rule), None) {
+                    return iteration + 1;
+                }
             }
         }
+        *half_products += 2;
         stopping.confirms(&residual::<S, _, R, V>(simd, operator, b, codes, rule), None);
         layer.options.max_iterations
     }

@@ -12,10 +12,12 @@ mod forward;
 mod gauss_seidel;
 mod layout;
 mod operator;
+mod peak;
 mod product;
 mod simd;
 mod stopping;
 
 pub use backward::{Gradients, backward};
 pub use forward::{Solution, forward};
+pub use peak::peak;
 pub use simd::SimdLevel;

@@ -1,0 +1,84 @@
+//! The sums of time and operations: what they count, and that they are off by default. One test, as a process has one
+//! set of sums.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use scn_solver::profile::{self, Part, Profile, Spent};
+use scn_solver::{ConvGeometry, Method, SimdLevel, SolverOptions, tile};
+
+#[test]
+fn the_sums_count_what_was_executed() {
+    let geometry = ConvGeometry::new([3, 5, 9, 7], [11, 5, 3, 3], 1).unwrap();
+    let (n, m) = (geometry.atoms as u64, geometry.patch() as u64);
+    let pixels = (geometry.batch * geometry.pixels()) as u64;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut uniform = |len: usize| -> Vec<f32> { (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect() };
+    let (x, weight) = (uniform(3 * 5 * 9 * 7), uniform(11 * 5 * 9));
+    let lambda1 = vec![0.0; 11];
+    let grad_codes = uniform(geometry.codes_shape().iter().product());
+    let mut options = SolverOptions::default();
+    // Nothing reaches 0 in f32 from random data, so that every tile spends the cap.
+    options.forward.tolerance = 0.0;
+    options.forward.max_iterations = 4;
+    options.backward.tolerance = 0.0;
+    options.backward.max_iterations = 3;
+    let level = SimdLevel::detect();
+    let forward = |options: &SolverOptions| tile::forward(&geometry, &x, &weight, &lambda1, options, level);
+
+    let solution = forward(&options);
+    assert_eq!(profile::stop(), Profile::default(), "off by default");
+
+    profile::start();
+    let started = Instant::now();
+    forward(&options);
+    let wall = started.elapsed().as_secs_f64();
+    let found = profile::stop();
+    let (solver, convolution) = (found.of(Part::Solver), found.of(Part::Convolution));
+    // Four sweeps, the first of them half, and the residual at the cap.
+    assert_eq!(solver.flops, 2 * n * n * pixels * 9 / 2);
+    assert_eq!(convolution.flops, 2 * m * n * pixels);
+    assert!(solver.seconds > 0.0 && convolution.seconds > 0.0);
+    let threads = rayon::current_num_threads();
+    assert!(
+        solver.seconds + convolution.seconds <= wall * threads as f64,
+        "{found:?} in {wall} s"
+    );
+    assert_eq!(found.of(Part::BatchNorm), Spent::default());
+
+    profile::start();
+    options.forward.method = Method::Fista;
+    forward(&options);
+    // Four iterations and the residual at the cap; the sums have started over.
+    assert_eq!(profile::stop().of(Part::Solver).flops, 2 * n * n * pixels * 5);
+
+    profile::start();
+    tile::backward(&geometry, &x, &weight, &solution.codes, &grad_codes, &options, level);
+    let found = profile::stop();
+    assert_eq!(found.of(Part::Solver).flops, 2 * n * n * pixels * 5 / 2);
+    assert_eq!(found.of(Part::Convolution).flops, 2 * (2 * m * n + n * n) * pixels);
+
+    profile::start();
+    let four = profile::timed(Part::Optimizer, || {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        4
+    });
+    profile::record(Part::BatchNorm, 3_000_000_000, 12_000_000_000);
+    let found = profile::stop();
+    assert_eq!(four, 4);
+    assert!(found.of(Part::Optimizer).seconds >= 2e-3 * threads as f64);
+    assert_eq!(found.of(Part::BatchNorm).gigaflops(2), 8.0);
+    assert_eq!(Spent::default().gigaflops(2), 0.0);
+    profile::record(Part::BatchNorm, 1, 1);
+    assert_eq!(profile::stop(), found, "off again");
+}
+
+#[test]
+fn the_peak_is_a_rate() {
+    for level in SimdLevel::available() {
+        let peak = tile::peak(level);
+        assert!(peak.is_finite() && peak > 1e8, "{level:?}: {peak}");
+    }
+}
