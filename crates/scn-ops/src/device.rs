@@ -97,11 +97,17 @@ pub fn adapter_available() -> bool {
     wgpu::best_adapter().is_ok()
 }
 
+/// Whether the device computes the layers with the tile kernels of the solver crate, of which
+/// [`scn_solver::profile`] tells.
+pub fn has_tile_kernels(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 /// The device in words, as in `cpu: flex, avx512` or `wgpu: NVIDIA L4 (discrete GPU)`. Opens a wgpu device.
 pub fn describe(device: &Device) -> String {
     match wgpu::describe(device) {
         Some(adapter) => adapter,
-        None if *device == Device::flex() => format!("cpu: flex, {}", scn_solver::SimdLevel::detect().name()),
+        None if has_tile_kernels(device) => format!("cpu: flex, {}", scn_solver::SimdLevel::detect().name()),
         None => "cpu: NdArray".to_owned(),
     }
 }

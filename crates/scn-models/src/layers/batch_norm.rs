@@ -3,7 +3,8 @@
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
-use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::module::batch_norm;
+use scn_ops::normalize_batch;
 
 use crate::initialization::Initializer;
 
@@ -65,7 +66,7 @@ impl BatchNorm {
             );
         }
         let count = (batch * height * width) as f64;
-        let result = batch_norm_train(x, weight, bias, self.epsilon);
+        let result = normalize_batch(x, weight, bias, self.epsilon);
         let unbiased = result.variance * (count / (count - 1.0).max(1.0));
         for (state, batch) in [(&self.running_mean, result.mean), (&self.running_var, unbiased)] {
             state.update((state.value_sync() * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM).detach());

@@ -1,6 +1,7 @@
 //! One file per backend; a new backend is one file here and one selector in `sparse_coding.rs`.
 
 mod autodiff;
+mod batch_norm;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod flex;
