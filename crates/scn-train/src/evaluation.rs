@@ -42,19 +42,18 @@ pub fn evaluate(
     stop: &StopFlag,
 ) -> Option<Evaluation> {
     let started = Instant::now();
-    let mut collector = Collector::new(Sums::default());
-    let mut confusion = vec![vec![0; classes]; classes];
+    let mut evaluator = Evaluator::new(model, classes, device);
     for batch in loader.epoch(0, 0) {
         if stop.signal().is_some() {
             return None;
         }
-        let output = model.forward(images(&batch, device));
-        let logits = host(output.logits);
-        collector.add(&Counts::of(&logits, &batch.labels, 0.0), output.solves);
-        for (&label, prediction) in batch.labels.iter().zip(predictions(&logits, classes)) {
-            confusion[label as usize][prediction] += 1;
-        }
+        evaluator.add(&batch);
     }
+    let Evaluator {
+        mut collector,
+        confusion,
+        ..
+    } = evaluator;
     let of_class = |(label, row): (usize, &Vec<usize>)| {
         let images: usize = row.iter().sum();
         (images > 0).then(|| 100.0 * row[label] as f64 / images as f64)
@@ -67,8 +66,39 @@ pub fn evaluate(
     })
 }
 
+/// Evaluates a model batch by batch.
+pub struct Evaluator<'a> {
+    model: &'a Model,
+    device: &'a Device,
+    collector: Collector,
+    confusion: Vec<Vec<usize>>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Of `model`, which must be without autodiff, on `device`.
+    pub fn new(model: &'a Model, classes: usize, device: &'a Device) -> Self {
+        Self {
+            model,
+            device,
+            collector: Collector::new(Sums::default()),
+            confusion: vec![vec![0; classes]; classes],
+        }
+    }
+
+    /// Adds a batch.
+    pub fn add(&mut self, batch: &Batch) {
+        let output = self.model.forward(images(batch, self.device));
+        let logits = host(output.logits);
+        self.collector
+            .add(&Counts::of(&logits, &batch.labels, 0.0), output.solves);
+        for (&label, prediction) in batch.labels.iter().zip(predictions(&logits, self.confusion.len())) {
+            self.confusion[label as usize][prediction] += 1;
+        }
+    }
+}
+
 /// A batch's images `[b, c, h, w]` on a device.
-pub(crate) fn images(batch: &Batch, device: &Device) -> Tensor<4> {
+pub fn images(batch: &Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
 }
 

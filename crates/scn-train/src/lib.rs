@@ -7,6 +7,7 @@ mod error;
 mod evaluation;
 mod exact;
 mod experiment;
+mod learner;
 pub mod loss;
 mod optimizer;
 mod run_folder;
@@ -19,11 +20,12 @@ mod trainer;
 pub use atomic::write_file;
 pub use environment::{Environment, peak_memory};
 pub use error::TrainError;
-pub use evaluation::{Evaluation, evaluate};
+pub use evaluation::{Evaluation, Evaluator, evaluate, images};
 pub use experiment::{
     Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,
     RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation,
 };
+pub use learner::{Diverged, Learner};
 pub use optimizer::Sgd;
 pub use run_folder::{RunFolder, RunFolderError, default_path, holds_run, newest_run};
 pub use splits::{EvaluationSplit, Splits};

@@ -7,16 +7,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use scn_data::Batch;
 use scn_models::Model;
 use serde::Serialize;
 
 use crate::checkpoint::{self, BEST, Checkpoint, Description, LAST, Newest, PREVIOUS, State};
-use crate::evaluation::{Evaluation, evaluate, host, images};
+use crate::evaluation::{Evaluation, evaluate};
 use crate::experiment::Experiment;
-use crate::loss::{Counts, cross_entropy};
+use crate::learner::Learner;
 use crate::optimizer::Sgd;
 use crate::run_folder::RunFolder;
 use crate::splits::Splits;
@@ -105,10 +104,7 @@ struct Line<'a> {
 pub struct Trainer {
     experiment: Experiment,
     splits: Splits,
-    /// With autodiff.
-    device: Device,
-    model: Model,
-    optimizer: Sgd,
+    learner: Learner,
     schedule: Schedule,
     state: State,
     collector: Collector,
@@ -166,13 +162,17 @@ impl Trainer {
         }
         run.truncate_metrics(state.epoch)?;
         let schedule = train.schedule();
+        let label_smoothing = train.label_smoothing;
         let collector = Collector::new(state.sums.clone());
         Ok(Self {
             experiment,
             splits,
-            device,
-            model,
-            optimizer,
+            learner: Learner {
+                model,
+                optimizer,
+                label_smoothing,
+                device,
+            },
             schedule,
             state,
             collector,
@@ -222,9 +222,9 @@ impl Trainer {
         let validation = match &self.splits.validation {
             None => None,
             Some(loader) => {
-                let device = self.device.clone().inner();
+                let device = self.learner.device.clone().inner();
                 let found = evaluate(
-                    &self.model.valid(),
+                    &self.learner.evaluated(),
                     loader,
                     classes(&self.experiment),
                     &device,
@@ -242,24 +242,17 @@ impl Trainer {
 
     /// One optimiser step.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let smoothing = self.experiment.train.label_smoothing;
         let learning_rate = self.learning_rate(self.state.step);
-        let input = images(batch, &self.device);
-        let output = self.model.forward(input.clone());
-        let logits = host(output.logits.clone().without_autodiff());
-        let counts = Counts::of(&logits, &batch.labels, smoothing);
-        if !counts.loss.is_finite() {
-            return Err(TrainError::Diverged {
+        let counts = self
+            .learner
+            .step(batch, learning_rate, &mut self.collector)
+            .map_err(|diverged| TrainError::Diverged {
                 epoch: self.state.epoch + 1,
                 batch: batch.index + 1,
-                loss: counts.loss / counts.images as f64,
+                loss: diverged.loss,
                 learning_rate,
-                layers: largest_layer(&self.model, input),
-            });
-        }
-        self.collector.add(&counts, output.solves);
-        let gradients = cross_entropy(output.logits, &batch.labels, smoothing).backward();
-        self.model = self.optimizer.step(self.model.clone(), &gradients, learning_rate);
+                layers: diverged.layers,
+            })?;
         self.state.step += 1;
         self.state.images += counts.images;
         Ok(())
@@ -267,7 +260,7 @@ impl Trainer {
 
     /// Refuses weights that must not replace those of the last checkpoint. The loss shows them a step later only.
     fn check_weights(&self) -> Result<(), TrainError> {
-        let arrays = tensors::from_module(&self.model);
+        let arrays = tensors::from_module(&self.learner.model);
         let broken = arrays
             .iter()
             .find(|(_, array)| array.values.iter().any(|value| !value.is_finite()));
@@ -286,7 +279,7 @@ impl Trainer {
     }
 
     fn finish_epoch(&mut self, validation: Option<Evaluation>, progress: &mut dyn Progress) -> Result<(), TrainError> {
-        let train = self.collector.figures(&self.model);
+        let train = self.collector.figures(&self.learner.model);
         let images_per_second = self.images_per_second();
         let epoch = self.state.epoch + 1;
         let rate = self.learning_rate(self.state.step.saturating_sub(1));
@@ -338,8 +331,8 @@ impl Trainer {
     fn save(&mut self, name: &str) -> Result<(), TrainError> {
         self.state.sums = self.collector.sums().clone();
         let checkpoint = Checkpoint {
-            model: tensors::from_module(&self.model),
-            optimizer: self.optimizer.state(),
+            model: tensors::from_module(&self.learner.model),
+            optimizer: self.learner.optimizer.state(),
             state: self.state.clone(),
             description: Description {
                 model: self.experiment.model.clone(),
@@ -359,8 +352,9 @@ impl Trainer {
         let name = if self.state.best_top1.is_some() { BEST } else { LAST };
         let path = self.run.checkpoints().join(name);
         let tested = Checkpoint::load(&path)?;
-        let model = tested.restore_model(&path, self.model.clone())?.valid();
-        let device = self.device.clone().inner();
+        self.learner.model = tested.restore_model(&path, self.learner.model)?;
+        let model = self.learner.evaluated();
+        let device = self.learner.device.clone().inner();
         let found = evaluate(
             &model,
             &self.splits.test,
@@ -405,33 +399,4 @@ fn classes(experiment: &Experiment) -> usize {
         .model
         .classes
         .unwrap_or_else(|| experiment.data.dataset.classes())
-}
-
-/// Says which layer's output on `input` has the largest magnitude, and which is the first that is not finite.
-fn largest_layer(model: &Model, input: Tensor<4>) -> String {
-    let mut largest = (String::from("none"), 0.0f32);
-    let mut broken = None;
-    model.forward_observed(input, &mut |name, output| {
-        let magnitude = output
-            .clone()
-            .abs()
-            .max()
-            .into_data()
-            .iter::<f32>()
-            .next()
-            .unwrap_or(f32::NAN);
-        if !magnitude.is_finite() {
-            broken.get_or_insert_with(|| name.to_string());
-        } else if magnitude > largest.1 {
-            largest = (name.to_string(), magnitude);
-        }
-    });
-    let values = format!(
-        "the largest finite values are those of {} ({:.3e})",
-        largest.0, largest.1
-    );
-    match broken {
-        Some(name) => format!("{name} is the first layer with values that are not finite, {values}"),
-        None => values,
-    }
 }

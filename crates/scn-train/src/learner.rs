@@ -1,0 +1,92 @@
+//! A network that learns, one optimiser step at a time: images → forward → loss → backward → optimiser.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use scn_data::Batch;
+use scn_models::Model;
+use scn_solver::profile::{Part, timed};
+
+use crate::evaluation::{host, images};
+use crate::loss::{Counts, cross_entropy};
+use crate::optimizer::Sgd;
+use crate::statistics::Collector;
+
+/// A model and its optimiser.
+pub struct Learner {
+    /// On a device with autodiff.
+    pub model: Model,
+    /// Of the model's parameters.
+    pub optimizer: Sgd,
+    /// See [`cross_entropy`].
+    pub label_smoothing: f64,
+    /// The model's device, with autodiff.
+    pub device: Device,
+}
+
+/// A step that was not made because the loss is not finite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diverged {
+    /// Mean loss of the batch.
+    pub loss: f64,
+    /// Which layer has the largest values, in words.
+    pub layers: String,
+}
+
+impl Learner {
+    /// One step, whose figures go to `collector`. Returns the counts of its batch before the step.
+    ///
+    /// # Errors
+    /// [`Diverged`], with weights and figures as they were.
+    pub fn step(&mut self, batch: &Batch, learning_rate: f64, collector: &mut Collector) -> Result<Counts, Diverged> {
+        let input = images(batch, &self.device);
+        let output = self.model.forward(input.clone());
+        let logits = host(output.logits.clone().without_autodiff());
+        let counts = Counts::of(&logits, &batch.labels, self.label_smoothing);
+        if !counts.loss.is_finite() {
+            return Err(Diverged {
+                loss: counts.loss / counts.images as f64,
+                layers: largest_layer(&self.model, input),
+            });
+        }
+        collector.add(&counts, output.solves);
+        let gradients = cross_entropy(output.logits, &batch.labels, self.label_smoothing).backward();
+        timed(Part::Optimizer, || {
+            self.model = self.optimizer.step(self.model.clone(), &gradients, learning_rate);
+        });
+        Ok(counts)
+    }
+
+    /// The model as it is now, for evaluation: without autodiff, and with the running statistics of batch norm.
+    pub fn evaluated(&self) -> Model {
+        self.model.valid()
+    }
+}
+
+/// Says which layer's output on `input` has the largest magnitude, and which is the first that is not finite.
+fn largest_layer(model: &Model, input: Tensor<4>) -> String {
+    let mut largest = (String::from("none"), 0.0f32);
+    let mut broken = None;
+    model.forward_observed(input, &mut |name, output| {
+        let magnitude = output
+            .clone()
+            .abs()
+            .max()
+            .into_data()
+            .iter::<f32>()
+            .next()
+            .unwrap_or(f32::NAN);
+        if !magnitude.is_finite() {
+            broken.get_or_insert_with(|| name.to_string());
+        } else if magnitude > largest.1 {
+            largest = (name.to_string(), magnitude);
+        }
+    });
+    let values = format!(
+        "the largest finite values are those of {} ({:.3e})",
+        largest.0, largest.1
+    );
+    match broken {
+        Some(name) => format!("{name} is the first layer with values that are not finite, {values}"),
+        None => values,
+    }
+}
