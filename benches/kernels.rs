@@ -1,0 +1,134 @@
+//! The CPU kernels by layer shape: forward by coordinate descent and by 50 iterations of FISTA, and backward.
+//!
+//! `cargo bench --manifest-path benches/Cargo.toml`; arguments after `--` are criterion's, as in `-- forward`. Inputs
+//! and dictionaries are noise; `scn bench kernels --weights` measures the layers of a trained network.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use scn_solver::{ConvGeometry, ForwardOptions, Method, SimdLevel, SolverOptions, tile};
+
+/// Input channels, atoms, side of the input and stride of layers of SCN-1 and SCN-4 on 32×32 images.
+const SHAPES: [(usize, usize, usize, usize); 6] = [
+    (3, 16, 32, 1),
+    (16, 16, 32, 1),
+    (16, 64, 32, 1),
+    (64, 32, 32, 2),
+    (32, 128, 16, 1),
+    (64, 256, 8, 1),
+];
+const KERNEL: usize = 3;
+/// Output pixels of a pass at least.
+const PIXELS: usize = 4096;
+const FISTA_ITERATIONS: usize = 50;
+
+/// A layer on noise.
+struct Layer {
+    name: String,
+    geometry: ConvGeometry,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    lambda1: Vec<f32>,
+    grad_codes: Vec<f32>,
+}
+
+impl Layer {
+    fn new((channels, atoms, side, stride): (usize, usize, usize, usize)) -> Self {
+        let images = PIXELS.div_ceil(side.div_ceil(stride).pow(2));
+        let x = [images, channels, side, side];
+        let weight = [atoms, channels, KERNEL, KERNEL];
+        let geometry = ConvGeometry::new(x, weight, stride).expect("the shapes above form layers");
+        let mut noise = Noise(1);
+        Self {
+            name: format!("{channels}x{side}x{side}-{atoms}-stride{stride}"),
+            x: noise.uniform(x.iter().product()),
+            weight: noise.uniform(weight.iter().product()),
+            lambda1: vec![0.0; atoms],
+            grad_codes: noise.uniform(geometry.codes_shape().iter().product()),
+            geometry,
+        }
+    }
+
+    fn forward(&self, options: &SolverOptions) -> tile::Solution {
+        tile::forward(
+            &self.geometry,
+            black_box(&self.x),
+            &self.weight,
+            &self.lambda1,
+            options,
+            SimdLevel::detect(),
+        )
+    }
+
+    fn backward(&self, codes: &[f32], options: &SolverOptions) -> tile::Gradients {
+        tile::backward(
+            &self.geometry,
+            black_box(&self.x),
+            &self.weight,
+            codes,
+            &self.grad_codes,
+            options,
+            SimdLevel::detect(),
+        )
+    }
+}
+
+/// A linear congruential generator (Knuth, MMIX).
+struct Noise(u64);
+
+impl Noise {
+    /// Values in −1..1.
+    fn uniform(&mut self, count: usize) -> Vec<f32> {
+        let mut next = || {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
+
+fn kernels(criterion: &mut Criterion) {
+    let descent = SolverOptions::default();
+    let fista = SolverOptions {
+        forward: ForwardOptions {
+            method: Method::Fista,
+            tolerance: 0.0,
+            max_iterations: FISTA_ITERATIONS,
+        },
+        ..descent
+    };
+    let layers = SHAPES.map(Layer::new);
+    for (name, options) in [("forward/coordinate-descent", descent), ("forward/fista", fista)] {
+        let mut group = criterion.benchmark_group(name);
+        for layer in &layers {
+            group.throughput(pixels(layer));
+            group.bench_with_input(BenchmarkId::from_parameter(&layer.name), layer, |bencher, layer| {
+                bencher.iter(|| layer.forward(&options))
+            });
+        }
+        group.finish();
+    }
+    let mut group = criterion.benchmark_group("backward");
+    for layer in &layers {
+        let codes = layer.forward(&descent).codes;
+        group.throughput(pixels(layer));
+        group.bench_with_input(BenchmarkId::from_parameter(&layer.name), layer, |bencher, layer| {
+            bencher.iter(|| layer.backward(&codes, &descent))
+        });
+    }
+    group.finish();
+}
+
+fn pixels(layer: &Layer) -> Throughput {
+    Throughput::Elements((layer.geometry.batch * layer.geometry.pixels()) as u64)
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = kernels
+}
+criterion_main!(benches);
