@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Limit = 4,
     /// The test set of the digits.
     DigitsTest = 5,
+    /// Images of noise.
+    Noise = 6,
 }
 
 /// The stream of one item in one epoch.

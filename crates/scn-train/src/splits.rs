@@ -1,6 +1,6 @@
 //! The three splits of an experiment, ready to be cut into batches.
 
-use scn_data::{ImageSet, Loader, Normalization, Split, limit, read, split_validation};
+use scn_data::{ImageSet, Loader, Normalization, Split, limit, noise, read, split_validation};
 
 use crate::{DataConfig, TrainError};
 
@@ -53,11 +53,30 @@ impl Splits {
     /// [`TrainError::Data`].
     pub fn load(data: &DataConfig, seed: u64) -> Result<Self, TrainError> {
         let (train, validation) = training_images(data, seed)?;
+        Self::of(train, validation, test_images(data, seed)?, data, seed)
+    }
+
+    /// `images` images of noise in the dataset's shape, to train on and to test on.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] where the batch size or the augmentation does not fit them.
+    pub fn noise(data: &DataConfig, seed: u64, images: usize) -> Result<Self, TrainError> {
+        let set = noise(data.dataset, images, seed);
+        Self::of(set.clone(), None, set, data, seed)
+    }
+
+    fn of(
+        train: ImageSet,
+        validation: Option<ImageSet>,
+        test: ImageSet,
+        data: &DataConfig,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
         let normalization = Normalization::fit(&train, data.mean, data.divide);
         let evaluation = |set| evaluation_loader(set, data, &normalization);
         Ok(Self {
             validation: validation.map(evaluation).transpose()?,
-            test: evaluation(test_images(data, seed)?)?,
+            test: evaluation(test)?,
             train: Loader::training(
                 train,
                 normalization.clone(),

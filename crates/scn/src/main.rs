@@ -7,6 +7,7 @@ mod log;
 mod output;
 mod progress;
 mod signals;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Summary(commands::summary::Args),
+    Bench(commands::bench::Args),
     Solve(commands::solve::Args),
     Data(commands::data::Args),
     Config(commands::config::Args),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Summary(args) => commands::summary::run(args),
+        Command::Bench(args) => commands::bench::run(args),
         Command::Solve(args) => commands::solve::run(args),
         Command::Data(args) => commands::data::run(args),
         Command::Config(args) => commands::config::run(args),

@@ -801,11 +801,14 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 12] = [
+    let subcommands: [&[&str]; 15] = [
         &[],
         &["train"],
         &["eval"],
         &["summary"],
+        &["bench"],
+        &["bench", "step"],
+        &["bench", "kernels"],
         &["solve"],
         &["data"],
         &["data", "list"],
@@ -829,7 +832,7 @@ fn every_help_has_examples() {
 
 #[test]
 fn usage_errors() {
-    let lines: [&[&str]; 9] = [
+    let lines: [&[&str]; 12] = [
         &[],
         &["teach"],
         &["summary"],
@@ -838,6 +841,9 @@ fn usage_errors() {
         &["config"],
         &["completions"],
         &["eval", "run", "--split", "all"],
+        &["bench"],
+        &["bench", "step"],
+        &["bench", "layers"],
         &["data", "list", "--verbose"],
     ];
     for args in lines {

@@ -7,6 +7,7 @@ mod digits;
 mod files;
 mod kinds;
 mod loader;
+mod noise;
 mod normalization;
 mod readers;
 mod real;

@@ -49,6 +49,16 @@ impl SparseCoding2d {
         sparse_code2d(x, self.weight.val(), self.lambda1.val(), self.stride, self.options)
     }
 
+    /// Step between output pixels.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// What the solves depend on besides tensors.
+    pub fn options(&self) -> SolverOptions {
+        self.options
+    }
+
     pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
         let [atoms, channels, kernel, _] = self.weight.val().dims();
         let output = [atoms, height.div_ceil(self.stride), width.div_ceil(self.stride)];

@@ -1,18 +1,18 @@
 //! `scn eval`: evaluates a run or a checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::module::Module;
 use clap::ValueEnum;
 use scn_models::{Model, ModelKind};
 use scn_solver::Method;
-use scn_train::checkpoint::{self, BEST, Checkpoint, LAST, Newest};
-use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, TrainError, evaluate, holds_run, tensors};
+use scn_train::checkpoint::Checkpoint;
+use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, TrainError, evaluate, tensors};
 use serde::Serialize;
 
 use crate::exit::{BadInput, Usage};
-use crate::{device, exit, log, output, signals};
+use crate::{device, exit, log, output, signals, weights};
 
 /// Evaluate a run or a checkpoint
 #[derive(clap::Args)]
@@ -81,7 +81,7 @@ impl From<SolverName> for Method {
 
 /// A device on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-enum DeviceName {
+pub(crate) enum DeviceName {
     Auto,
     Cpu,
     Wgpu,
@@ -114,11 +114,11 @@ struct Report<'a> {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
-    let (path, checkpoint) = load(&args.path)?;
+    let (path, checkpoint) = weights::load(&args.path)?;
     let Checkpoint {
         description,
         state,
-        model: weights,
+        model: arrays,
         ..
     } = checkpoint;
     let mut data = description.data;
@@ -149,7 +149,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let info = data.dataset.info();
     let classes = config.classes.unwrap_or(info.class_names.len());
     let model = Model::new(&config, channels, classes, description.seed, &device).map_err(TrainError::Model)?;
-    let model = tensors::into_module(model, &weights)
+    let model = tensors::into_module(model, &arrays)
         .map_err(|error| BadInput(format!("{}: {error}", path.display())))?
         .valid();
     let Some(evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
@@ -169,38 +169,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::print(&table(&report))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The checkpoint in `path`, or the best or newest good one of the run in `path`.
-fn load(path: &Path) -> anyhow::Result<(PathBuf, Checkpoint)> {
-    if !holds_run(path) {
-        if path.join("manifest.json").exists() {
-            return Ok((path.to_path_buf(), Checkpoint::load(path)?));
-        }
-        let message = "is neither the folder of a run (with resolved.toml) nor of a checkpoint (with manifest.json)";
-        return Err(BadInput(format!("{} {message}", path.display())).into());
-    }
-    let folder = path.join("checkpoints");
-    let best = folder.join(BEST);
-    if best.exists() {
-        match Checkpoint::load(&best) {
-            Ok(checkpoint) => return Ok((best, checkpoint)),
-            Err(error) => tracing::warn!("{error}; using checkpoints/{LAST} instead"),
-        }
-    }
-    match checkpoint::newest(&folder)? {
-        Some(Newest {
-            name,
-            checkpoint,
-            damaged,
-        }) => {
-            damaged
-                .iter()
-                .for_each(|message| tracing::warn!("{message}; using checkpoints/{name} instead"));
-            Ok((folder.join(name), checkpoint))
-        }
-        None => Err(BadInput(format!("{}: no checkpoint was saved yet", folder.display())).into()),
-    }
 }
 
 /// The report for people.

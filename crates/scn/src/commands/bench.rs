@@ -1,0 +1,34 @@
+//! `scn bench`: how fast training, evaluation and single layers are, and how far from what the machine can do.
+
+mod kernels;
+mod measure;
+mod step;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// Measure the speed of training, of evaluation and of single layers
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn bench step configs/quickstart.toml
+  scn bench kernels --threads 1")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Step(step::Args),
+    Kernels(kernels::Args),
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.what {
+        What::Step(args) => step::run(args)?,
+        What::Kernels(args) => kernels::run(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
