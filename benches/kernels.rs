@@ -53,6 +53,7 @@ impl Layer {
         tile::forward(
             &self.geometry,
             black_box(&self.x),
+            None,
             &self.weight,
             &self.lambda1,
             options,
@@ -64,10 +65,12 @@ impl Layer {
         tile::backward(
             &self.geometry,
             black_box(&self.x),
+            None,
             &self.weight,
             codes,
             &self.grad_codes,
             options,
+            true,
             SimdLevel::detect(),
         )
     }

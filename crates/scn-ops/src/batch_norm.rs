@@ -1,55 +1,78 @@
-//! Batch normalisation in training (Ioffe & Szegedy, 2015) as one operation whose backward pass is timed like its
-//! forward pass: burn's own says nothing about its backward pass.
+//! Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167) of `[b, c, h, w]`: `(x − mean)/√(variance + ε)·weight + bias`
+//! for each channel.
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// Batch normalisation with the batch's own statistics.
+/// Normalisation by the statistics of the batch; `Autodiff` sends gradients through them too.
 #[backend_extension(
     Flex,
     Cube: cfg(feature = "wgpu"),
     NdArray: cfg(feature = "ndarray"),
     Autodiff,
 )]
-pub trait BatchNormalization: Backend {
-    /// The normalised `x [b, c, h, w]`, and mean and biased variance of its channels `[c]`, for the scale
-    /// `gamma [c]` and the shift `beta [c]`.
+pub trait BatchNorm: Backend {
+    /// The normalised `x [b, c, h, w]`, and the batch's mean and biased variance `[c]`.
     fn normalize_batch(
         x: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// A normalised batch and its statistics.
-#[derive(Clone, Debug)]
-pub struct NormalizedBatch {
-    /// `[b, c, h, w]`.
-    pub output: Tensor<4>,
-    /// `[c]`, without gradient.
-    pub mean: Tensor<1>,
-    /// `[c]`, biased, without ε and without gradient.
-    pub variance: Tensor<1>,
+/// What needs no gradient of its own.
+#[backend_extension(
+    Flex,
+    Cube: cfg(feature = "wgpu"),
+    NdArray: cfg(feature = "ndarray"),
+)]
+pub trait BatchNormVjp: Backend {
+    /// Gradients of x, weight and bias of [`BatchNorm::normalize_batch`], given that of its output.
+    fn normalize_batch_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The mean and biased variance `[c]` of `x [b, c, h, w]`.
+    fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// `gamma·(x − mean)/√(variance + epsilon) + beta` by channel of `x [b, c, h, w]`. Gradients reach `x`, `gamma [c]` and
-/// `beta [c]`, those through the statistics included.
-///
-/// # Panics
-/// Where `gamma` or `beta` has not one value per channel.
-pub fn normalize_batch(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> NormalizedBatch {
-    let channels = x.dims()[1];
-    assert_eq!(
-        (gamma.dims(), beta.dims()),
-        ([channels], [channels]),
-        "values of gamma and beta (left) are not one a channel (right)"
-    );
+/// `x [b, c, h, w]` normalised by its own mean and variance, and these, `[c]`, the variance biased and both without
+/// autodiff.
+pub fn normalize_batch(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let (output, mean, variance) =
-        Dispatch::normalize_batch(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), epsilon);
-    NormalizedBatch {
-        output: Tensor::from_dispatch(output),
-        mean: Tensor::from_dispatch(mean),
-        variance: Tensor::from_dispatch(variance),
+        Dispatch::normalize_batch(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), epsilon);
+    let (mean, variance) = (Tensor::from_dispatch(mean), Tensor::from_dispatch(variance));
+    (
+        Tensor::from_dispatch(output),
+        without_autodiff(mean),
+        without_autodiff(variance),
+    )
+}
+
+/// The mean and biased variance `[c]` of `x [b, c, h, w]`, without autodiff.
+pub fn channel_moments(x: Tensor<4>) -> (Tensor<1>, Tensor<1>) {
+    let x = match x.device().is_autodiff() {
+        true => x.without_autodiff(),
+        false => x,
+    };
+    let (mean, variance) = Dispatch::channel_moments(x.into_dispatch());
+    (Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+fn without_autodiff(tensor: Tensor<1>) -> Tensor<1> {
+    match tensor.device().is_autodiff() {
+        true => tensor.without_autodiff(),
+        false => tensor,
     }
 }

@@ -4,12 +4,16 @@ mod backends;
 // burn deprecates the NdArray backend; here it stays for as long as burn carries it.
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod batch_norm;
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
+mod convolution;
 mod device;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod sparse_coding;
 
-pub use batch_norm::{BatchNormalization, NormalizedBatch, normalize_batch};
+pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize_batch};
+pub use convolution::{Convolution, ConvolutionVjp, convolve2d};
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open};
 pub use sparse_coding::{
-    SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, sparse_code2d, sparse_code2d_vjp,
+    Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
+    normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
 };

@@ -14,13 +14,17 @@ use scn_solver::{ConvGeometry, SolverOptions};
 )]
 pub trait SparseCoding: Backend {
     /// Codes `[b, n, h', w']`, iterations and residual ρ of every pixel `[b, 2, h', w']`, and the number of pixels
-    /// at which each atom is active `[b, n]`, of `x [b, c, h, w]`, `weight [n, c, k, k]` and `lambda1 [n]`.
+    /// at which each atom is active `[b, n]`, of `(x − mean)·scale` for `x [b, c, h, w]`, `mean [c]` and `scale [c]`,
+    /// `weight [n, c, k, k]` and `lambda1 [n]`.
     fn sparse_code2d(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -32,19 +36,47 @@ pub trait SparseCoding: Backend {
 )]
 pub trait SparseCodingVjp: Backend {
     /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them.
+    /// That of x is empty where it is not wanted.
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
+        wants_x: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
     );
+}
+
+/// Where the mean and the scale of a normalisation come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// They are given, and constant for gradients.
+    Given,
+    /// They are those of the batch, so that gradients reach the input through them too.
+    Batch,
+}
+
+/// A batch normalisation without learned scale and shift (Ioffe & Szegedy, arXiv:1502.03167): channel `i` becomes
+/// `(x − mean[i])/√(variance[i] + ε)`.
+#[derive(Clone, Debug)]
+pub struct Normalization {
+    /// `[c]`, without autodiff.
+    pub mean: Tensor<1>,
+    /// `[c]`, without autodiff; biased.
+    pub variance: Tensor<1>,
+    /// ε.
+    pub epsilon: f64,
+    /// Whether mean and variance are those of the batch.
+    pub statistics: Statistics,
 }
 
 /// What the solves of one call report. The tensors stay on the device and carry no gradient.
@@ -85,6 +117,47 @@ pub fn sparse_code2d(
     stride: usize,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
+    let identity = identity(&x);
+    solve(x, identity, Statistics::Given, weight, lambda1, stride, options)
+}
+
+/// [`sparse_code2d`] of a normalised input, which is normalised as it is read where the backend can do so.
+///
+/// # Panics
+/// As [`sparse_code2d`], and where the statistics are not one value for each channel.
+pub fn normalized_sparse_code2d(
+    x: Tensor<4>,
+    normalization: Normalization,
+    weight: Tensor<4>,
+    lambda1: Tensor<1>,
+    stride: usize,
+    options: SolverOptions,
+) -> (Tensor<4>, SolverInfo) {
+    let Normalization {
+        mean,
+        variance,
+        epsilon,
+        statistics,
+    } = normalization;
+    let channels = x.dims()[1];
+    assert_eq!(
+        [mean.dims()[0], variance.dims()[0]],
+        [channels; 2],
+        "values of mean and variance (left) are not one for each channel (right)"
+    );
+    let scale = (variance + epsilon).sqrt().recip();
+    solve(x, (mean, scale), statistics, weight, lambda1, stride, options)
+}
+
+fn solve(
+    x: Tensor<4>,
+    (mean, scale): (Tensor<1>, Tensor<1>),
+    statistics: Statistics,
+    weight: Tensor<4>,
+    lambda1: Tensor<1>,
+    stride: usize,
+    options: SolverOptions,
+) -> (Tensor<4>, SolverInfo) {
     let geometry = geometry(&x, &weight, stride);
     let [values] = lambda1.dims();
     assert!(
@@ -94,18 +167,31 @@ pub fn sparse_code2d(
         geometry.atoms
     );
     let lambda1 = lambda1.expand([geometry.atoms]);
+    let (mean, scale) = match x.device().is_autodiff() {
+        true => (Tensor::from_inner(mean), Tensor::from_inner(scale)),
+        false => (mean, scale),
+    };
     let (codes, solves, active) = Dispatch::sparse_code2d(
         x.into_dispatch(),
+        mean.into_dispatch(),
+        scale.into_dispatch(),
         weight.into_dispatch(),
         lambda1.into_dispatch(),
         stride,
         options,
+        statistics,
     );
     let info = SolverInfo {
         solves: Tensor::from_dispatch(solves),
         active: Tensor::from_dispatch(active),
     };
     (Tensor::from_dispatch(codes), info)
+}
+
+/// Mean 0 and scale 1, without autodiff.
+fn identity(x: &Tensor<4>) -> (Tensor<1>, Tensor<1>) {
+    let (channels, device) = (x.dims()[1], x.device().inner());
+    (Tensor::zeros([channels], &device), Tensor::ones([channels], &device))
 }
 
 /// The vector-Jacobian product of [`sparse_code2d`] for `grad_codes [b, n, h', w']`, on tensors without autodiff.
@@ -131,13 +217,18 @@ pub fn sparse_code2d_vjp(
         expected,
         "shape of grad_codes (left) is not that of the layer (right)"
     );
+    let (mean, scale) = identity(&x);
     let (x, weight, lambda1, lambda2) = Dispatch::sparse_code2d_vjp(
         x.into_dispatch(),
+        mean.into_dispatch(),
+        scale.into_dispatch(),
         weight.into_dispatch(),
         codes.into_dispatch(),
         grad_codes.into_dispatch(),
         stride,
         options,
+        Statistics::Given,
+        true,
     );
     SparseCodingGradients {
         x: Tensor::from_dispatch(x),

@@ -10,8 +10,7 @@ use std::time::Instant;
 /// What time is spent on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The solves, forward and backward: `n²` multiply-adds a pixel and sweep, half of it in a first sweep from zero,
-    /// the same for every residual that is checked.
+    /// The solves, forward and backward: `n²` multiply-adds a pixel and sweep or iteration, the certificate included.
     Solver,
     /// The products around them, with gathering and scattering patches: `mn` multiply-adds a pixel for each of `Dᵀx`,
     /// `Σ xγᵀ` and `Dγ`, and `n²` for `Σ αγᵀ`.

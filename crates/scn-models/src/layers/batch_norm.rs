@@ -4,7 +4,7 @@
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 use burn::tensor::module::batch_norm;
-use scn_ops::normalize_batch;
+use scn_ops::{Normalization, Statistics, channel_moments, normalize_batch};
 
 use crate::initialization::Initializer;
 
@@ -49,30 +49,51 @@ impl BatchNorm {
     /// variance takes the biased one, 0.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let device = x.device();
-        let [batch, channels, height, width] = x.dims();
+        let channels = x.dims()[1];
         let or = |param: &Option<Param<Tensor<1>>>, value: f64| match param {
             Some(param) => param.val(),
             None => Tensor::full([channels], value, &device),
         };
         let (weight, bias) = (or(&self.weight, 1.0), or(&self.bias, 0.0));
         if !device.is_autodiff() {
-            return batch_norm(
-                x,
-                weight,
-                bias,
-                self.running_mean.value_sync(),
-                self.running_var.value_sync(),
-                self.epsilon,
-            );
+            let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
+            return batch_norm(x, weight, bias, mean, variance, self.epsilon);
         }
-        let count = (batch * height * width) as f64;
-        let result = normalize_batch(x, weight, bias, self.epsilon);
-        let unbiased = result.variance * (count / (count - 1.0).max(1.0));
-        for (state, batch) in [(&self.running_mean, result.mean), (&self.running_var, unbiased)] {
-            state.update((state.value_sync() * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM).detach());
+        let values = x.dims().iter().product::<usize>() / channels.max(1);
+        let (output, mean, variance) = normalize_batch(x, weight, bias, self.epsilon);
+        self.track(values, mean, variance);
+        output
+    }
+
+    /// What a layer behind it is to normalise `x [b, c, h, w]` by as it reads it; only without learned scale and shift.
+    pub(crate) fn normalization(&self, x: &Tensor<4>) -> Normalization {
+        debug_assert!(self.parameters() == 0, "a normalisation that is folded learns nothing");
+        let (mean, variance, statistics) = if x.device().is_autodiff() {
+            let (mean, variance) = channel_moments(x.clone());
+            let values = x.dims().iter().product::<usize>() / x.dims()[1].max(1);
+            self.track(values, mean.clone(), variance.clone());
+            (mean, variance, Statistics::Batch)
+        } else {
+            let running = (self.running_mean.value_sync(), self.running_var.value_sync());
+            (running.0, running.1, Statistics::Given)
+        };
+        Normalization {
+            mean,
+            variance,
+            epsilon: self.epsilon,
+            statistics,
+        }
+    }
+
+    /// Takes the mean and biased variance of so many values a channel into the running statistics.
+    fn track(&self, values: usize, mean: Tensor<1>, variance: Tensor<1>) {
+        let count = values as f64;
+        let unbiased = variance * (count / (count - 1.0).max(1.0));
+        for (state, batch) in [(&self.running_mean, mean), (&self.running_var, unbiased)] {
+            let batch = Tensor::from_inner(batch);
+            state.update((state.value_sync() * (1.0 - MOMENTUM) + batch * MOMENTUM).detach());
             // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
             state.value_sync();
         }
-        result.output
     }
 }

@@ -2,8 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
+use scn_ops::convolve2d;
 
 use crate::LayerSummary;
 use crate::initialization::Initializer;
@@ -28,10 +27,7 @@ impl Convolution {
 
     /// `[b, c, h, w]` to `[b, n, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
-        let padding = weight.dims()[2] / 2;
-        let options = ConvOptions::new([self.stride; 2], [padding; 2], [1; 2], 1);
-        conv2d(x, weight, None, options)
+        convolve2d(x, self.weight.val(), self.stride)
     }
 
     pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use scn_ops::{SolverInfo, sparse_code2d};
+use scn_ops::{Normalization, SolverInfo, normalized_sparse_code2d};
 use scn_solver::SolverOptions;
 
 use crate::initialization::Initializer;
@@ -44,9 +44,10 @@ impl SparseCoding2d {
         }
     }
 
-    /// Codes of `[b, c, h, w]` and what the solves report.
-    pub fn forward(&self, x: Tensor<4>) -> (Tensor<4>, SolverInfo) {
-        sparse_code2d(x, self.weight.val(), self.lambda1.val(), self.stride, self.options)
+    /// Codes of the normalised `[b, c, h, w]` and what the solves report.
+    pub fn forward(&self, x: Tensor<4>, normalization: Normalization) -> (Tensor<4>, SolverInfo) {
+        let (weight, lambda1) = (self.weight.val(), self.lambda1.val());
+        normalized_sparse_code2d(x, normalization, weight, lambda1, self.stride, self.options)
     }
 
     /// Step between output pixels.

@@ -4,6 +4,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use scn_ops::SolverInfo;
 use scn_solver::SolverOptions;
 
 use super::Observer;
@@ -34,6 +35,14 @@ pub struct ScnLayer {
     pub norm: BatchNorm,
     /// The solve.
     pub coding: SparseCoding2d,
+}
+
+impl ScnLayer {
+    /// Codes of the normalised `[b, c, h, w]` and what the solves report.
+    pub fn forward(&self, x: Tensor<4>) -> (Tensor<4>, SolverInfo) {
+        let normalization = self.norm.normalization(&x);
+        self.coding.forward(x, normalization)
+    }
 }
 
 /// Atoms and stride of every layer.
@@ -81,7 +90,7 @@ impl Scn {
         let mut solves = Vec::with_capacity(self.layers.len());
         let mut x = images;
         for (layer, name) in self.layers.iter().zip(self.layer_names()) {
-            let (codes, info) = layer.coding.forward(layer.norm.forward(x));
+            let (codes, info) = layer.forward(x);
             observe(&name, &codes);
             let [_, _, height, width] = codes.dims();
             solves.push(LayerSolves {

@@ -1,4 +1,5 @@
-//! Records the solve as one operation of the autodiff graph, whose backward pass is the implicit gradient.
+//! Records each operation as one of the autodiff graph, whose backward pass is its vector-Jacobian product; of a
+//! solve that is the implicit gradient.
 
 use burn::backend::autodiff::{
     Autodiff,
@@ -9,19 +10,22 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::FloatTensor;
 use scn_solver::SolverOptions;
 
-use crate::{SparseCoding, SparseCodingVjp};
+use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 
 #[derive(Debug)]
 struct SparseCode2dBackward;
 
-/// What the backward pass needs: x, weight, codes.
+/// What the backward pass of a solve needs.
 #[derive(Clone, Debug)]
 struct State<T> {
     x: T,
+    mean: T,
+    scale: T,
     weight: T,
     codes: T,
     stride: usize,
     options: SolverOptions,
+    statistics: Statistics,
 }
 
 impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
@@ -32,13 +36,18 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
         let grad_codes = grads.consume::<B>(&ops.node);
         let State {
             x,
+            mean,
+            scale,
             weight,
             codes,
             stride,
             options,
+            statistics,
         } = ops.state;
-        let (grad_x, grad_weight, grad_lambda1, _) =
-            B::sparse_code2d_vjp(x, weight, codes, grad_codes, stride, options);
+        let wants_x = node_x.is_some();
+        let (grad_x, grad_weight, grad_lambda1, _) = B::sparse_code2d_vjp(
+            x, mean, scale, weight, codes, grad_codes, stride, options, statistics, wants_x,
+        );
         for (node, grad) in [
             (node_x, grad_x),
             (node_weight, grad_weight),
@@ -54,23 +63,38 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
 impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for Autodiff<B, C> {
     fn sparse_code2d(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let parents = [x.node(), weight.node(), lambda1.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let (codes, solves, active) =
-            B::sparse_code2d(x.clone(), weight.clone(), lambda1.into_primitive(), stride, options);
+        let (mean, scale) = (mean.into_primitive(), scale.into_primitive());
+        let (codes, solves, active) = B::sparse_code2d(
+            x.clone(),
+            mean.clone(),
+            scale.clone(),
+            weight.clone(),
+            lambda1.into_primitive(),
+            stride,
+            options,
+            statistics,
+        );
         let codes = match SparseCode2dBackward.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(
                 State {
                     x,
+                    mean,
+                    scale,
                     weight,
                     codes: codes.clone(),
                     stride,
                     options,
+                    statistics,
                 },
                 codes,
             ),
@@ -80,6 +104,83 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
             codes,
             FloatTensor::<Self>::new(solves),
             FloatTensor::<Self>::new(active),
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Convolve2dBackward;
+
+impl<B: ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
+    /// x, weight, stride.
+    type State = (FloatTensor<B>, FloatTensor<B>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [node_x, node_weight] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weight, stride) = ops.state;
+        let (grad_x, grad_weight) = B::convolve2d_vjp(x, weight, grad, stride, node_x.is_some());
+        for (node, grad) in [(node_x, grad_x), (node_weight, grad_weight)] {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+impl<B: Convolution + ConvolutionVjp, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
+    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
+        let parents = [x.node(), weight.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let output = B::convolve2d(x.clone(), weight.clone(), stride);
+        match Convolve2dBackward.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight, stride), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormalizeBatchBackward;
+
+impl<B: BatchNormVjp> Backward<B, 3> for NormalizeBatchBackward {
+    /// x, weight, mean, variance, ε.
+    type State = ([FloatTensor<B>; 4], f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [node_x, node_weight, node_bias] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight, mean, variance], epsilon) = ops.state;
+        let (grad_x, grad_weight, grad_bias) = B::normalize_batch_vjp(x, weight, mean, variance, epsilon, grad);
+        for (node, grad) in [(node_x, grad_x), (node_weight, grad_weight), (node_bias, grad_bias)] {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}
+
+impl<B: BatchNorm + BatchNormVjp, C: CheckpointStrategy> BatchNorm for Autodiff<B, C> {
+    fn normalize_batch(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let parents = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let (output, mean, variance) = B::normalize_batch(x.clone(), weight.clone(), bias, epsilon);
+        let output = match NormalizeBatchBackward.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = ([x, weight, mean.clone(), variance.clone()], epsilon);
+                prep.finish(state, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        (
+            output,
+            FloatTensor::<Self>::new(mean),
+            FloatTensor::<Self>::new(variance),
         )
     }
 }

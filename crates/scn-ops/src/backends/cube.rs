@@ -27,8 +27,8 @@ use cubecl::server::Handle;
 use scn_solver::{ConvGeometry, Method, SolverOptions};
 
 use super::layer::{self, LIPSCHITZ_MARGIN, POWER_ITERATIONS};
-use super::{geometry_of, tensor_ops};
-use crate::{SparseCoding, SparseCodingVjp};
+use super::{geometry_of, module_ops, tensor_ops};
+use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 use block::BLOCK;
 use coordinate_descent::coordinate_descent_kernel;
 use fista::{STATE_PLANES, fista_kernel};
@@ -53,11 +53,15 @@ const MAX_TRIPS: usize = 60_000;
 impl SparseCoding for CubeBackend {
     fn sparse_code2d(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        _: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let x = layer::normalized::<Self>(x, &mean, &scale);
         let geometry = geometry_of(&x, &weight, stride);
         if layer::is_empty(&geometry) {
             return layer::empty_solution::<Self>(&geometry, &x.device());
@@ -76,28 +80,81 @@ impl SparseCoding for CubeBackend {
 impl SparseCodingVjp for CubeBackend {
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
+        wants_x: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
+        let x = layer::normalized::<Self>(x, &mean, &scale);
         let geometry = geometry_of(&x, &weight, stride);
         if layer::is_empty(&geometry) {
             return layer::empty_gradients::<Self>(&x, &weight, &geometry);
         }
         let Some(launch) = Launch::new(&x, &geometry) else {
-            return tensor_ops::backward::<Self>(x, weight, codes, grad_codes, stride, options);
+            let gradients = tensor_ops::backward::<Self>(x.clone(), weight, codes, grad_codes, stride, options);
+            return layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x);
         };
         let quadratic = launch.quadratic(weight.clone(), options.lambda2);
         let codes = input(codes);
         let gamma = launch.solve_implicit(codes.clone(), input(grad_codes), quadratic, &options);
-        layer::gradients::<Self>(x, weight, codes, gamma, &geometry)
+        let gradients = layer::gradients::<Self>(x.clone(), weight, codes, gamma, &geometry);
+        layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+    }
+}
+
+impl Convolution for CubeBackend {
+    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
+        module_ops::convolve2d::<Self>(x, weight, stride)
+    }
+}
+
+impl ConvolutionVjp for CubeBackend {
+    fn convolve2d_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        wants_x: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        module_ops::convolve2d_vjp::<Self>(x, weight, grad, stride, wants_x)
+    }
+}
+
+impl BatchNorm for CubeBackend {
+    fn normalize_batch(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        module_ops::normalize_batch::<Self>(x, weight, bias, epsilon)
+    }
+}
+
+impl BatchNormVjp for CubeBackend {
+    fn normalize_batch_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        module_ops::normalize_batch_vjp::<Self>(x, weight, mean, variance, epsilon, grad)
+    }
+
+    fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        layer::moments::<Self>(x)
     }
 }
 

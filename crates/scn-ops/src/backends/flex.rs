@@ -3,28 +3,60 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
-use scn_solver::{SimdLevel, SolverOptions, tile};
+use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, tile};
 
 use super::geometry_of;
-use crate::{SparseCoding, SparseCodingVjp};
+use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, shape))
 }
 
+/// A gradient of the input, empty where there is none.
+fn optional(values: Option<Vec<f32>>, geometry: &ConvGeometry) -> FloatTensor<Flex> {
+    let ConvGeometry {
+        batch,
+        channels,
+        height,
+        width,
+        ..
+    } = *geometry;
+    match values {
+        Some(values) => tensor(values, [batch, channels, height, width]),
+        None => tensor(Vec::new(), [0, channels, height, width]),
+    }
+}
+
+fn normalization<'a>(
+    mean: &'a FloatTensor<Flex>,
+    scale: &'a FloatTensor<Flex>,
+    statistics: Statistics,
+) -> tile::Normalization<'a> {
+    tile::Normalization {
+        mean: mean.storage(),
+        scale: scale.storage(),
+        of_batch: statistics == Statistics::Batch,
+    }
+}
+
 impl SparseCoding for Flex {
     fn sparse_code2d(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let geometry = geometry_of(&x, &weight, stride);
         let (x, weight, lambda1) = (x.to_contiguous(), weight.to_contiguous(), lambda1.to_contiguous());
+        let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
         let solution = tile::forward(
             &geometry,
             x.storage(),
+            Some(normalization(&mean, &scale, statistics)),
             weight.storage(),
             lambda1.storage(),
             &options,
@@ -42,11 +74,15 @@ impl SparseCoding for Flex {
 impl SparseCodingVjp for Flex {
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
         stride: usize,
         options: SolverOptions,
+        statistics: Statistics,
+        wants_x: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -56,20 +92,126 @@ impl SparseCodingVjp for Flex {
         let geometry = geometry_of(&x, &weight, stride);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (codes, grad_codes) = (codes.to_contiguous(), grad_codes.to_contiguous());
+        let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
         let gradients = tile::backward(
             &geometry,
             x.storage(),
+            Some(normalization(&mean, &scale, statistics)),
             weight.storage(),
             codes.storage(),
             grad_codes.storage(),
             &options,
+            wants_x,
             SimdLevel::detect(),
         );
         (
-            tensor(gradients.x, x.shape()),
+            optional(gradients.x, &geometry),
             tensor(gradients.weight, weight.shape()),
             tensor(gradients.lambda1, [geometry.atoms]),
             tensor(vec![gradients.lambda2], [1]),
         )
+    }
+}
+
+impl Convolution for Flex {
+    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
+        let geometry = geometry_of(&x, &weight, stride);
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let output = tile::convolution(&geometry, x.storage(), weight.storage(), SimdLevel::detect());
+        tensor(output, geometry.codes_shape())
+    }
+}
+
+impl ConvolutionVjp for Flex {
+    fn convolve2d_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        wants_x: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let geometry = geometry_of(&x, &weight, stride);
+        let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
+        let (grad_x, grad_weight) = tile::convolution_backward(
+            &geometry,
+            x.storage(),
+            weight.storage(),
+            grad.storage(),
+            wants_x,
+            SimdLevel::detect(),
+        );
+        (optional(grad_x, &geometry), tensor(grad_weight, weight.shape()))
+    }
+}
+
+/// `1/√(variance + ε)`.
+fn inverse_deviation(variance: &[f32], epsilon: f64) -> Vec<f32> {
+    let inverse = |&variance: &f32| (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32;
+    variance.iter().map(inverse).collect()
+}
+
+impl BatchNorm for Flex {
+    fn normalize_batch(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [_, channels, height, width] = x.shape().dims();
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let (pixels, level) = (height * width, SimdLevel::detect());
+        let (mean, variance) = tile::moments(x.storage(), channels, pixels, level);
+        let scale = inverse_deviation(&variance, epsilon);
+        let output = tile::normalize(
+            x.storage(),
+            pixels,
+            &mean,
+            &scale,
+            weight.storage(),
+            bias.storage(),
+            level,
+        );
+        (
+            tensor(output, x.shape()),
+            tensor(mean, [channels]),
+            tensor(variance, [channels]),
+        )
+    }
+}
+
+impl BatchNormVjp for Flex {
+    fn normalize_batch_vjp(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [_, channels, height, width] = x.shape().dims();
+        let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
+        let (mean, variance) = (mean.to_contiguous(), variance.to_contiguous());
+        let scale = inverse_deviation(variance.storage(), epsilon);
+        let (grad_x, grad_weight, grad_bias) = tile::normalize_backward(
+            x.storage(),
+            height * width,
+            mean.storage(),
+            &scale,
+            weight.storage(),
+            grad.storage(),
+            SimdLevel::detect(),
+        );
+        (
+            tensor(grad_x, x.shape()),
+            tensor(grad_weight, [channels]),
+            tensor(grad_bias, [channels]),
+        )
+    }
+
+    fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [_, channels, height, width] = x.shape().dims();
+        let x = x.to_contiguous();
+        let (mean, variance) = tile::moments(x.storage(), channels, height * width, SimdLevel::detect());
+        (tensor(mean, [channels]), tensor(variance, [channels]))
     }
 }

@@ -1,12 +1,13 @@
 //! One file per backend; a new backend is one file here and one selector in `sparse_coding.rs`.
 
 mod autodiff;
-mod batch_norm;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod flex;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]
 mod layer;
+#[cfg(any(feature = "wgpu", feature = "ndarray"))]
+mod module_ops;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]

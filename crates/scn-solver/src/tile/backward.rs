@@ -6,24 +6,25 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::adjoint::Adjoint;
 use super::aligned::Aligned;
-use super::gauss_seidel::{Masked, Norms, residual, sweep};
-use super::layout::{Padded, Tile, group_images};
-use super::operator::Operator;
-use super::product::{Packed, outer_product, product};
+use super::batch_norm::ChannelSums;
+use super::gauss_seidel::{Halves, Masked, System, masked};
+use super::layout::{Planes, Tile, TileShape, Window, group_images, task_images};
+use super::normalization::Normalization;
+use super::product::View;
+use super::quadratic::Quadratic;
 use super::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use super::stopping::Stopping;
+use super::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
 use crate::profile::{Part, Stopwatch};
 use crate::{BackwardOptions, ConvGeometry, SolverOptions};
-
-/// At most this many partial sums over the batch exist at once; they are added in order.
-const PARTIAL_SUMS: usize = 32;
 
 /// Gradients of a loss with respect to everything the codes depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
-    /// `[b, c, h, w]`.
-    pub x: Vec<f32>,
+    /// `[b, c, h, w]`, if wanted.
+    pub x: Option<Vec<f32>>,
     /// `[n, c, k, k]`.
     pub weight: Vec<f32>,
     /// `[n]`.
@@ -34,21 +35,27 @@ pub struct Gradients {
 
 /// The vector-Jacobian product of [`super::forward`] at its solution.
 ///
-/// `x [b, c, h, w]`, `weight [n, c, k, k]`, `codes` and `grad_codes` `[b, n, h', w']`.
+/// `x [b, c, h, w]` before it is normalised, `weight [n, c, k, k]`, `codes` and `grad_codes` `[b, n, h', w']`. The
+/// gradient of x is computed where `wants_x` asks for it.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
 pub fn backward(
     geometry: &ConvGeometry,
     x: &[f32],
+    normalization: Option<Normalization>,
     weight: &[f32],
     codes: &[f32],
     grad_codes: &[f32],
     options: &SolverOptions,
+    wants_x: bool,
     level: SimdLevel,
 ) -> Gradients {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
+    if let Some(normalization) = &normalization {
+        normalization.check(geometry);
+    }
     assert_eq!(
         x.len(),
         geometry.batch * image,
@@ -70,7 +77,7 @@ pub fn backward(
         "values of grad_codes (left) are not those of {geometry:?}"
     );
     let mut gradients = Gradients {
-        x: vec![0.0; x.len()],
+        x: wants_x.then(|| vec![0.0; x.len()]),
         weight: vec![0.0; weight.len()],
         lambda1: vec![0.0; n],
         lambda2: 0.0,
@@ -78,53 +85,72 @@ pub fn backward(
     if codes.is_empty() || image == 0 {
         return gradients;
     }
+    let shape = level.shape();
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
     let mut stopwatch = Stopwatch::start();
-    let operator = Operator::new(weight, n, m, diagonal, level);
+    let system = System::new(&Quadratic::new(weight, n, m, diagonal, level), shape);
     stopwatch.lap_all(Part::Solver);
-    let transposed = Packed::new(m, n, level.block(), |i, j| weight[j * m + i]);
-    stopwatch.lap_all(Part::Convolution);
     let layer = Layer {
         geometry,
-        operator,
-        transposed,
+        normalization,
+        shape,
+        system,
+        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
         options: options.backward,
+        images: group_images(pixels, shape.width),
     };
-    let group = group_images(geometry, level.tile());
-    let images = geometry.batch.div_ceil(group).div_ceil(PARTIAL_SUMS) * group;
-    let partial: Vec<Sums> = x
+    stopwatch.lap_all(Part::Convolution);
+    let images = task_images(geometry.batch, layer.images, partial_sums((m + n) * n));
+    let tasks = x
         .par_chunks(images * image)
         .zip(codes.par_chunks(images * n * pixels))
-        .zip(grad_codes.par_chunks(images * n * pixels))
-        .zip(gradients.x.par_chunks_mut(images * image))
-        .map(|(((x, codes), grad_codes), grad_x)| {
-            level.run(Groups {
-                layer: &layer,
-                images: group,
-                x,
-                codes,
-                grad_codes,
-                grad_x,
-            })
+        .zip(grad_codes.par_chunks(images * n * pixels));
+    let run = |x, codes, grad_codes, grad_x| {
+        level.run(Task {
+            layer: &layer,
+            x,
+            codes,
+            grad_codes,
+            grad_x,
         })
-        .collect();
+    };
+    let sums: Vec<Sums> = match &mut gradients.x {
+        Some(grad_x) => tasks
+            .zip(grad_x.par_chunks_mut(images * image))
+            .map(|(((x, codes), grad_codes), grad_x)| run(x, codes, grad_codes, Some(grad_x)))
+            .collect(),
+        None => tasks
+            .map(|((x, codes), grad_codes)| run(x, codes, grad_codes, None))
+            .collect(),
+    };
     stopwatch.skip();
-    let sums = partial
-        .into_iter()
-        .reduce(Sums::add)
-        .unwrap_or_else(|| panic!("a batch without groups has no codes"));
-    gradients.lambda1.copy_from_slice(&sums.lambda1[..n]);
-    gradients.lambda2 = -(0..n).map(|j| sums.codes_gamma[j * sums.width + j]).sum::<f32>();
+    let mut patches = Vec::with_capacity(sums.len());
+    let mut products = Vec::with_capacity(sums.len());
+    let mut input = ChannelSums::zeros(geometry.channels);
+    for sums in sums {
+        input.add(&sums.input);
+        patches.push(sums.patches);
+        products.push(sums.codes);
+        let lambda1 = gradients.lambda1.iter_mut().zip(&sums.lambda1);
+        lambda1.for_each(|(total, value)| *total += value);
+    }
+    let (patches, products) = (sum_in_order(patches), sum_in_order(products));
+    if let (Some(grad_x), Some(normalization)) = (&mut gradients.x, &normalization) {
+        stopwatch.lap_all(Part::Convolution);
+        normalization.pass_back(&input, grad_x, x, geometry, level);
+        stopwatch.lap_all(Part::BatchNorm);
+    }
+    gradients.lambda2 = -(0..n).map(|j| products.at(j, j)).sum::<f32>();
     gradients
         .weight
         .par_chunks_exact_mut(m)
         .enumerate()
         .for_each(|(j, grad)| {
             for (i, grad) in grad.iter_mut().enumerate() {
-                *grad = sums.patches_gamma[i * sums.width + j];
+                *grad = patches.at(i, j);
             }
             for (k, atom) in weight.chunks_exact(m).enumerate() {
-                let coupling = sums.codes_gamma[k * sums.width + j] + sums.codes_gamma[j * sums.width + k];
+                let coupling = products.at(k, j) + products.at(j, k);
                 grad.iter_mut()
                     .zip(atom)
                     .for_each(|(grad, atom)| *grad -= coupling * atom);
@@ -136,88 +162,100 @@ pub fn backward(
 
 struct Layer<'a> {
     geometry: &'a ConvGeometry,
-    operator: Operator,
-    /// D, of `m` rows.
-    transposed: Packed,
+    normalization: Option<Normalization<'a>>,
+    shape: TileShape,
+    system: System,
+    adjoint: Option<Adjoint>,
     options: BackwardOptions,
+    /// Images per group.
+    images: usize,
 }
 
-/// Sums over pixels, with the atoms of γ padded to `width` columns.
+/// Sums over pixels.
 struct Sums {
-    width: usize,
-    /// `Σ xγᵀ`, `[m, width]`.
-    patches_gamma: Aligned,
-    /// `Σ αγᵀ`, `[n, width]`.
-    codes_gamma: Aligned,
+    /// `Σ xγᵀ`.
+    patches: PatchSums,
+    /// `Σ αγᵀ`.
+    codes: PatchSums,
     /// `−Σ γ`.
     lambda1: Vec<f32>,
-}
-
-impl Sums {
-    fn add(mut self, other: Self) -> Self {
-        let pairs = [
-            (&mut self.patches_gamma[..], &other.patches_gamma[..]),
-            (&mut self.codes_gamma[..], &other.codes_gamma[..]),
-            (&mut self.lambda1[..], &other.lambda1[..]),
-        ];
-        for (sum, other) in pairs {
-            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
-        }
-        self
-    }
+    /// Of the gradient that reaches the normalised input, where it is normalised by the batch.
+    input: ChannelSums,
 }
 
 /// Consecutive groups of images that share one partial sum.
-struct Groups<'a> {
+struct Task<'a> {
     layer: &'a Layer<'a>,
-    /// Images per group.
-    images: usize,
     x: &'a [f32],
     codes: &'a [f32],
     grad_codes: &'a [f32],
-    grad_x: &'a mut [f32],
+    grad_x: Option<&'a mut [f32]>,
 }
 
-impl TileTask for Groups<'_> {
+impl TileTask for Task<'_> {
     type Output = Sums;
 
     #[inline(always)]
     fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Sums {
-        let geometry = self.layer.geometry;
+        let Layer {
+            geometry,
+            normalization,
+            shape,
+            images,
+            ..
+        } = self.layer;
+        let mut stopwatch = Stopwatch::start();
+        let (shape, images) = (*shape, *images);
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let width = V * S::F32_LANES;
-        let mut stopwatch = Stopwatch::start();
-        let mut tile = Tile::new(geometry, width);
-        let mut scratch = Scratch::new::<S, R>(self.layer, &tile, width);
-        let groups = self
-            .x
-            .chunks(self.images * image)
-            .zip(self.grad_x.chunks_mut(self.images * image));
-        let codes = self
-            .codes
-            .chunks(self.images * n * pixels)
-            .zip(self.grad_codes.chunks(self.images * n * pixels));
-        for ((x, grad_x), (codes, grad_codes)) in groups.zip(codes) {
-            let images = x.len() / image;
-            let padded = Padded::from_images(geometry, x);
-            let mut padded_grad = Padded::zeros(geometry, images);
+        let mut planes = Planes::of_input(geometry, images);
+        let window = Window::patches(geometry, &planes, shape);
+        let mut packed = window.scratch();
+        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], shape);
+        let mut scratch = Scratch::new(self.layer);
+        let mut reader = self
+            .layer
+            .adjoint
+            .as_ref()
+            .map(|adjoint| adjoint.reader(geometry, images));
+        let mut grad_x = self.grad_x;
+        let groups = self.x.chunks(images * image);
+        let groups = groups.zip(self.codes.chunks(images * n * pixels));
+        let groups = groups.zip(self.grad_codes.chunks(images * n * pixels));
+        for (group, ((x, codes), grad_codes)) in groups.enumerate() {
+            let count = x.len() / image;
+            planes.fill(x, *normalization);
             stopwatch.lap(Part::Convolution, 0);
-            for first in (0..images * pixels).step_by(width) {
-                tile.place(first, images);
+            for first in (0..count * pixels).step_by(shape.width) {
+                tile.place(first, count);
                 tile.load(codes, n, &mut scratch.codes);
                 tile.load(grad_codes, n, &mut scratch.rhs);
-                scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
-                stopwatch.lap(Part::Solver, scratch.half_products * (n * n * tile.pixels()) as u64);
-                tile.pack(&padded, &mut scratch.patches);
-                scratch.accumulate::<S, R, V>(simd);
-                scratch.expand::<S, R, V>(simd, self.layer);
-                tile.fold(&scratch.patches, &mut padded_grad);
-                let products = 2 * n * geometry.patch() + n * n;
-                stopwatch.lap(Part::Convolution, 2 * (products * tile.pixels()) as u64);
+                let sweeps = scratch.solve::<S, R, V>(simd, self.layer);
+                stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * sweeps) as u64);
+                let patches = tile.view::<V>(&window, &planes, &mut packed);
+                scratch.accumulate::<S, R, V>(simd, patches, tile.pixels());
+                if let Some(reader) = &mut reader {
+                    tile.store_planes(&scratch.gamma, &mut reader.planes);
+                }
+                let sums = (geometry.patch() + n) * n;
+                stopwatch.lap(Part::Convolution, 2 * (sums * tile.pixels()) as u64);
             }
-            padded_grad.write_images(geometry, grad_x);
-            stopwatch.lap(Part::Convolution, 0);
+            if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
+                let grad_x = &mut grad_x[group * images * image..][..count * image];
+                reader.write::<S, R, V>(simd, count, grad_x);
+                let products = n * geometry.patch() * count * pixels;
+                stopwatch.lap(Part::Convolution, 2 * products as u64);
+                if let Some(Normalization {
+                    mean,
+                    scale,
+                    of_batch: true,
+                }) = normalization
+                {
+                    let pixels = geometry.height * geometry.width;
+                    scratch.sums.input.add_images(grad_x, x, mean, scale, pixels);
+                    stopwatch.lap(Part::BatchNorm, 0);
+                }
+            }
         }
         scratch.sums
     }
@@ -226,119 +264,86 @@ impl TileTask for Groups<'_> {
 /// What one tile needs, allocated once a task. Rows are `[pixels of the tile]`.
 struct Scratch {
     codes: Aligned,
+    /// Where the rows of the codes start.
+    rows: Vec<usize>,
     mask: Aligned,
-    /// `g_Λ`.
+    /// `g_Λ`, divided by the diagonal of Q.
     rhs: Aligned,
     gamma: Aligned,
-    /// `[pixels of the tile][width]`.
-    gamma_transposed: Aligned,
-    /// First the patches, then the gradient that reaches them.
-    patches: Aligned,
-    norm: Aligned,
-    stopping: Stopping,
-    /// Products of Q and γ in the last solve, in halves: a first sweep from zero is one half.
-    half_products: u64,
+    transposed: Transposed,
+    halves: Halves,
     sums: Sums,
 }
 
 impl Scratch {
-    fn new<S: Simd, const R: usize>(layer: &Layer, tile: &Tile, width: usize) -> Self {
-        let atoms = layer.operator.diagonal.len();
-        let rows = layer.geometry.patch().div_ceil(R) * R;
-        let columns = atoms.div_ceil(S::F32_LANES) * S::F32_LANES;
+    fn new(layer: &Layer) -> Self {
+        let (n, m, shape) = (layer.geometry.atoms, layer.geometry.patch(), layer.shape);
+        let atoms = layer.system.atoms();
+        let rows = || Aligned::zeros(atoms * shape.width);
         Self {
-            codes: Aligned::zeros(atoms * width),
-            mask: Aligned::zeros(atoms * width),
-            rhs: Aligned::zeros(atoms * width),
-            gamma: Aligned::zeros(atoms * width),
-            gamma_transposed: Aligned::zeros(width * columns),
-            patches: tile.patches(rows),
-            norm: Aligned::zeros(width),
-            stopping: Stopping::new(layer.options.tolerance, width),
-            half_products: 0,
+            codes: rows(),
+            rows: (0..atoms).map(|j| j * shape.width).collect(),
+            mask: rows(),
+            rhs: rows(),
+            gamma: rows(),
+            transposed: Transposed::new(n, shape),
+            halves: Halves::new(atoms, shape.width),
             sums: Sums {
-                width: columns,
-                patches_gamma: Aligned::zeros(rows * columns),
-                codes_gamma: Aligned::zeros(atoms * columns),
-                lambda1: vec![0.0; atoms],
+                patches: PatchSums::new(m, n, shape),
+                codes: PatchSums::new(n, n, shape),
+                lambda1: vec![0.0; n],
+                input: ChannelSums::zeros(layer.geometry.channels),
             },
         }
     }
 
-    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile's first `pixels` pixels; γ is 0 in idle lanes.
+    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile; γ is 0 in idle lanes. Returns the number of sweeps.
     #[inline(always)]
-    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) {
+    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> usize {
         let zero = simd.splat_f32s(0.0);
-        let one = simd.splat_f32s(1.0);
+        let all = simd.transmute_f32s_u32s(simd.splat_u32s(u32::MAX));
         let mut norm = [zero; V];
-        let rhs = rows_mut::<S, V>(&mut self.rhs);
-        let mask = rows_mut::<S, V>(&mut self.mask);
-        for ((rhs, mask), codes) in rhs.iter_mut().zip(mask.iter_mut()).zip(rows::<S, V>(&self.codes)) {
+        let codes = rows::<S, V>(&self.codes);
+        let rhs = rows_mut::<S, V>(&mut self.rhs).iter_mut();
+        let masks = rows_mut::<S, V>(&mut self.mask).iter_mut();
+        for (j, ((rhs, mask), codes)) in rhs.zip(masks).zip(codes).enumerate() {
+            let scale = simd.splat_f32s(layer.system.scale(j));
             for v in 0..V {
-                mask[v] = simd.select_f32s(simd.greater_than_f32s(codes[v], zero), one, zero);
-                rhs[v] = simd.mul_f32s(rhs[v], mask[v]);
-                norm[v] = mul_add(simd, rhs[v], rhs[v], norm[v]);
+                mask[v] = simd.select_f32s(simd.greater_than_f32s(codes[v], zero), all, zero);
+                let right = masked(simd, mask[v], rhs[v]);
+                norm[v] = mul_add(simd, right, right, norm[v]);
+                rhs[v] = simd.mul_f32s(right, scale);
             }
         }
-        rows_mut::<S, V>(&mut self.norm)[0] = norm;
-        self.half_products = 0;
-        self.gamma.fill(0.0);
-        self.stopping.reset(pixels);
-        let (operator, fixed) = (&layer.operator, Some(&self.norm[..]));
         let rule = Masked {
             mask: rows::<S, V>(&self.mask),
         };
-        for iteration in 0..layer.options.max_iterations {
-            let norms: Norms<S, V> =
-                sweep::<S, _, R, V>(simd, operator, &self.rhs, &mut self.gamma, rule, iteration == 0);
-            self.half_products += if iteration == 0 { 1 } else { 2 };
-            if self.stopping.promises(&norms, fixed) {
-                self.half_products += 2;
-                let residual = residual::<S, _, R, V>(simd, operator, &self.rhs, &self.gamma, rule);
-                if self.stopping.confirms(&residual, fixed) {
-                    break;
-                }
-            }
-        }
+        let stopping = Stopping {
+            tolerance: layer.options.tolerance as f32,
+            max_iterations: layer.options.max_iterations,
+            reference: Some(norm),
+        };
+        let gamma = &mut self.gamma;
+        let solved = self
+            .halves
+            .solve::<S, _, R, V>(simd, &layer.system, &self.rhs, gamma, rule, &stopping);
+        solved.0
     }
 
-    /// Adds the tile to the sums over pixels.
+    /// Adds the tile to the sums over pixels, of which its first `pixels` are not idle.
     #[inline(always)]
-    fn accumulate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S) {
-        let pixels = V * S::F32_LANES;
-        let Sums {
-            width,
-            patches_gamma,
-            codes_gamma,
-            lambda1,
-        } = &mut self.sums;
-        for (j, (gamma, sum)) in self.gamma.chunks_exact(pixels).zip(lambda1).enumerate() {
-            for (p, &gamma) in gamma.iter().enumerate() {
-                self.gamma_transposed[p * *width + j] = gamma;
-            }
-            let total = rows::<S, V>(gamma)[0]
-                .into_iter()
-                .fold(simd.splat_f32s(0.0), |a, b| simd.add_f32s(a, b));
+    fn accumulate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, patches: View<V>, pixels: usize) {
+        self.transposed.fill(&self.gamma);
+        for (gamma, sum) in rows::<S, V>(&self.gamma).iter().zip(&mut self.sums.lambda1) {
+            let total = gamma.iter().fold(simd.splat_f32s(0.0), |a, &b| simd.add_f32s(a, b));
             *sum -= simd.reduce_sum_f32s(total);
         }
-        outer_product::<S, R>(
-            simd,
-            &self.patches,
-            &self.gamma_transposed,
-            patches_gamma,
-            pixels,
-            *width,
-        );
-        outer_product::<S, R>(simd, &self.codes, &self.gamma_transposed, codes_gamma, pixels, *width);
-    }
-
-    /// Replaces the patches by `Dγ`, the gradient that reaches them.
-    #[inline(always)]
-    fn expand<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) {
-        let gamma = &rows::<S, V>(&self.gamma)[..layer.geometry.atoms];
-        for (i, patches) in rows_mut::<S, V>(&mut self.patches).chunks_exact_mut(R).enumerate() {
-            let zero = [[simd.splat_f32s(0.0); V]; R];
-            patches.copy_from_slice(&product(simd, layer.transposed.block::<R>(i), gamma, zero));
-        }
+        let reach = self.rows.last().copied().unwrap_or(0);
+        let bases = std::array::from_fn(|v| v * S::F32_LANES);
+        let codes = View::new(&self.codes, bases, &self.rows, reach, S::F32_LANES);
+        self.sums
+            .patches
+            .add::<S, R, V>(simd, patches, &self.transposed, pixels);
+        self.sums.codes.add::<S, R, V>(simd, codes, &self.transposed, pixels);
     }
 }

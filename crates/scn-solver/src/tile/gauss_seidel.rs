@@ -1,24 +1,79 @@
 //! Gauss–Seidel sweeps over a tile of pixels: coordinate descent for the forward problem, and the same iteration
 //! with a fixed mask for the backward system.
 //!
-//! For a block of `R` atoms the residuals `r = rhs − Q·values` come from one product against the whole tile; inside
-//! the block they are corrected with its corner of Q after each update, so that the result equals the plain
-//! one-atom-at-a-time sweep.
+//! The equations are divided by their diagonal: row j of a sweep is `uⱼ = b̃ⱼ − Σ_{k≠j} Q̃ⱼₖ αₖ`, `αⱼ ← project(uⱼ)`
+//! with `Q̃ⱼₖ = Qⱼₖ/Qⱼⱼ`. A sweep is made of two halves. The lower one goes through the atoms in order, with the sums
+//! over k < j, which need the new values, block by block; inside a block of `R` atoms each new value is passed on at
+//! once, so that the result is that of the plain one-atom-at-a-time sweep. The upper one forms the sums over k > j,
+//! which the next sweep needs; together with those over k < j they are all of `Q̃α`, and so the exact residual of the
+//! values comes without a product of its own.
 
 use pulp::Simd;
 
-use super::operator::Operator;
-use super::product::product;
-use super::simd::{mul_add, rows, rows_mut};
+use super::aligned::Aligned;
+use super::layout::TileShape;
+use super::product::{Packed, product};
+use super::quadratic::Quadratic;
+use super::simd::{all_within, for_each_row, mul_add, rows, rows_mut};
+use super::stopping::{Norms, Stopping};
+
+/// The divided equations of `n` atoms, padded to whole blocks with atoms that stay 0.
+pub(super) struct System {
+    /// `−Q̃` without its diagonal, in blocks of rows.
+    coupling: Packed,
+    /// `Qⱼⱼ`.
+    diagonal: Vec<f32>,
+    /// `1/Qⱼⱼ`, 0 for zero atoms and for the padding: their values stay 0.
+    inverse_diagonal: Vec<f32>,
+}
+
+impl System {
+    pub(super) fn new(quadratic: &Quadratic, shape: TileShape) -> Self {
+        let n = quadratic.atoms();
+        let padded = n.next_multiple_of(shape.block);
+        let mut diagonal: Vec<f32> = (0..n).map(|j| quadratic.at(j, j)).collect();
+        diagonal.resize(padded, 0.0);
+        let inverse = |&q: &f32| {
+            let inverse = 1.0 / q;
+            if q > 0.0 && inverse.is_finite() { inverse } else { 0.0 }
+        };
+        let inverse_diagonal: Vec<f32> = diagonal.iter().map(inverse).collect();
+        Self {
+            coupling: Packed::new(padded, padded, shape.block, |j, k| {
+                let apart = j < n && k < n && j != k;
+                if apart {
+                    -quadratic.at(j, k) * inverse_diagonal[j]
+                } else {
+                    0.0
+                }
+            }),
+            diagonal,
+            inverse_diagonal,
+        }
+    }
+
+    /// Atoms, padded.
+    pub(super) fn atoms(&self) -> usize {
+        self.diagonal.len()
+    }
+
+    /// What row j of the right-hand side is to be multiplied by.
+    pub(super) fn scale(&self, j: usize) -> f32 {
+        self.inverse_diagonal[j]
+    }
+
+    /// `Qⱼⱼ`.
+    pub(super) fn diagonal(&self, j: usize) -> f32 {
+        self.diagonal[j]
+    }
+}
 
 /// Which of the two problems a sweep solves.
 pub(super) trait Rule<S: Simd>: Copy {
-    /// The new value after the unconstrained step `step` from `value`; `at` indexes vectors of the tile.
-    fn update(self, simd: S, at: usize, value: S::f32s, step: S::f32s) -> S::f32s;
-    /// The component of the residual by which the iteration stops, for the remaining `residual` of the equation.
-    fn residual(self, simd: S, at: usize, value: S::f32s, residual: S::f32s) -> S::f32s;
-    /// Estimates that component from the change of a value during the sweep.
-    fn residual_of_change(self, change: S::f32s, diagonal: S::f32s, simd: S) -> S::f32s;
+    /// The new value for the unconstrained minimiser `u`; `at` indexes vectors of the tile.
+    fn project(self, simd: S, at: usize, u: S::f32s) -> S::f32s;
+    /// The component of the residual by which the iteration stops, where the minimiser given all other values is `u`.
+    fn residual(self, simd: S, at: usize, value: S::f32s, u: S::f32s, diagonal: f32) -> S::f32s;
 }
 
 /// `min ½αᵀQα − bᵀα` over α ≥ 0, stopped on the natural residual `α − max(0, α − ∇/L)`.
@@ -29,124 +84,179 @@ pub(super) struct NonNegative {
 
 impl<S: Simd> Rule<S> for NonNegative {
     #[inline(always)]
-    fn update(self, simd: S, _: usize, value: S::f32s, step: S::f32s) -> S::f32s {
-        simd.max_f32s(simd.add_f32s(value, step), simd.splat_f32s(0.0))
+    fn project(self, simd: S, _: usize, u: S::f32s) -> S::f32s {
+        simd.max_f32s(u, simd.splat_f32s(0.0))
     }
 
     #[inline(always)]
-    fn residual(self, simd: S, at: usize, value: S::f32s, residual: S::f32s) -> S::f32s {
-        let step = simd.mul_f32s(residual, simd.splat_f32s(self.inverse_lipschitz));
-        simd.sub_f32s(value, self.update(simd, at, value, step))
-    }
-
-    #[inline(always)]
-    fn residual_of_change(self, change: S::f32s, diagonal: S::f32s, simd: S) -> S::f32s {
-        simd.mul_f32s(simd.mul_f32s(change, diagonal), simd.splat_f32s(self.inverse_lipschitz))
+    fn residual(self, simd: S, _: usize, value: S::f32s, u: S::f32s, diagonal: f32) -> S::f32s {
+        let step = simd.splat_f32s(diagonal * self.inverse_lipschitz);
+        // For α ≥ 0 it is min(α, ∇/L), without the cancellation.
+        simd.min_f32s(simd.mul_f32s(simd.sub_f32s(value, u), step), value)
     }
 }
 
-/// `Q_ΛΛ γ_Λ = g_Λ`, γ = 0 elsewhere, for the 0/1 mask of Λ; stopped on `g_Λ − Q_ΛΛ γ_Λ`.
+/// `Q_ΛΛ γ_Λ = g_Λ`, γ = 0 elsewhere, for the mask of Λ, all bits of a value set or none; stopped on `g_Λ − Q_ΛΛ γ_Λ`.
 #[derive(Clone, Copy)]
 pub(super) struct Masked<'a, S: Simd, const V: usize> {
     pub(super) mask: &'a [[S::f32s; V]],
 }
 
+/// `value` where the mask is set, 0 elsewhere.
+#[inline(always)]
+pub(super) fn masked<S: Simd>(simd: S, mask: S::f32s, value: S::f32s) -> S::f32s {
+    let (mask, value) = (simd.transmute_u32s_f32s(mask), simd.transmute_u32s_f32s(value));
+    simd.transmute_f32s_u32s(simd.and_u32s(mask, value))
+}
+
 impl<S: Simd, const V: usize> Rule<S> for Masked<'_, S, V> {
     #[inline(always)]
-    fn update(self, simd: S, at: usize, value: S::f32s, step: S::f32s) -> S::f32s {
-        mul_add(simd, step, self.mask[at / V][at % V], value)
+    fn project(self, simd: S, at: usize, u: S::f32s) -> S::f32s {
+        masked(simd, self.mask[at / V][at % V], u)
     }
 
     #[inline(always)]
-    fn residual(self, simd: S, at: usize, _: S::f32s, residual: S::f32s) -> S::f32s {
-        simd.mul_f32s(residual, self.mask[at / V][at % V])
-    }
-
-    #[inline(always)]
-    fn residual_of_change(self, change: S::f32s, diagonal: S::f32s, simd: S) -> S::f32s {
-        simd.mul_f32s(change, diagonal)
+    fn residual(self, simd: S, at: usize, value: S::f32s, u: S::f32s, diagonal: f32) -> S::f32s {
+        let residual = simd.mul_f32s(simd.sub_f32s(u, value), simd.splat_f32s(diagonal));
+        masked(simd, self.mask[at / V][at % V], residual)
     }
 }
 
-/// Squared norms per lane.
-pub(super) struct Norms<S: Simd, const V: usize> {
-    /// Of the residual by which the iteration stops.
-    pub(super) residual: [S::f32s; V],
-    /// Of the values.
-    pub(super) values: [S::f32s; V],
-}
+/// The residual is looked at from this sweep on: none converges before, unless all values are 0.
+const FIRST_JUDGED: usize = 3;
 
-/// One sweep over all atoms. `values` beyond those of earlier blocks are taken as 0 where `from_zero` is set.
-/// Returns estimates of the residual before the sweep, and the norm after it.
 #[inline(always)]
-pub(super) fn sweep<S: Simd, U: Rule<S>, const R: usize, const V: usize>(
-    simd: S,
-    operator: &Operator,
-    rhs: &[f32],
-    values: &mut [f32],
-    rule: U,
-    from_zero: bool,
-) -> Norms<S, V> {
-    let zero = simd.splat_f32s(0.0);
-    let mut norms = Norms {
-        residual: [zero; V],
-        values: [zero; V],
-    };
-    let rhs = rows::<S, V>(rhs);
-    let values = rows_mut::<S, V>(values);
-    for first in (0..operator.diagonal.len()).step_by(R) {
-        let negated = operator.negated.block::<R>(first / R);
-        let known = if from_zero { first } else { values.len() };
-        let mut acc: [[S::f32s; V]; R] = std::array::from_fn(|r| rhs[first + r]);
-        acc = product(simd, &negated[..known], &values[..known], acc);
-        let corner = &negated[first..first + R];
-        for r in 0..R {
-            let j = first + r;
-            let inverse = simd.splat_f32s(operator.inverse_diagonal[j]);
-            let diagonal = simd.splat_f32s(operator.diagonal[j]);
-            for v in 0..V {
-                let old = values[j][v];
-                let new = rule.update(simd, j * V + v, old, simd.mul_f32s(acc[r][v], inverse));
-                let change = simd.sub_f32s(new, old);
-                values[j][v] = new;
-                let residual = rule.residual_of_change(change, diagonal, simd);
-                norms.residual[v] = mul_add(simd, residual, residual, norms.residual[v]);
-                norms.values[v] = mul_add(simd, new, new, norms.values[v]);
-                for below in r + 1..R {
-                    acc[below][v] = mul_add(simd, simd.splat_f32s(corner[r][below]), change, acc[below][v]);
+fn is_zero<S: Simd, const V: usize>(simd: S, values: &[f32]) -> bool {
+    let mut largest = [simd.splat_f32s(0.0); V];
+    for values in rows::<S, V>(values) {
+        for v in 0..V {
+            largest[v] = simd.max_f32s(largest[v], simd.abs_f32s(values[v]));
+        }
+    }
+    all_within(simd, largest, [simd.splat_f32s(0.0); V])
+}
+
+/// What the halves of a sweep hand to each other, `[atoms][pixels]`: after the upper half `b̃ⱼ − Σ_{k>j} Q̃ⱼₖ αₖ`, after
+/// the lower one `−Σ_{k<j} Q̃ⱼₖ αₖ`.
+pub(super) struct Halves {
+    sums: Aligned,
+}
+
+impl Halves {
+    pub(super) fn new(atoms: usize, width: usize) -> Self {
+        Self {
+            sums: Aligned::zeros(atoms * width),
+        }
+    }
+
+    /// Iterates from 0 until `stopping` ends it; returns the number of sweeps and the norms at the values.
+    #[inline(always)]
+    pub(super) fn solve<S: Simd, U: Rule<S>, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        system: &System,
+        rhs: &[f32],
+        values: &mut [f32],
+        rule: U,
+        stopping: &Stopping<S, V>,
+    ) -> (usize, Norms<S, V>) {
+        if stopping.max_iterations == 0 {
+            values.fill(0.0);
+            self.sums.fill(0.0);
+            return (0, self.ascend::<S, U, R, V, true>(simd, system, rhs, values, rule));
+        }
+        self.sums.copy_from_slice(rhs);
+        let mut sweeps = 0;
+        loop {
+            self.descend::<S, U, R, V>(simd, system, values, rule);
+            sweeps += 1;
+            let early = sweeps < FIRST_JUDGED.min(stopping.max_iterations);
+            if early && !(sweeps == 1 && is_zero::<S, V>(simd, values)) {
+                self.ascend::<S, U, R, V, false>(simd, system, rhs, values, rule);
+                continue;
+            }
+            let norms = self.ascend::<S, U, R, V, true>(simd, system, rhs, values, rule);
+            if stopping.ends(simd, sweeps, &norms) {
+                return (sweeps, norms);
+            }
+        }
+    }
+
+    /// The lower half of a sweep: new values from the upper sums of the old ones.
+    #[inline(always)]
+    fn descend<S: Simd, U: Rule<S>, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        system: &System,
+        values: &mut [f32],
+        rule: U,
+    ) {
+        let (sums, values) = (rows_mut::<S, V>(&mut self.sums), rows_mut::<S, V>(values));
+        for (block, sums) in sums.as_chunks_mut::<R>().0.iter_mut().enumerate() {
+            let (known, values) = values.split_at_mut(block * R);
+            let (coupling, corner) = system.coupling.block::<R>(block).split_at(block * R);
+            let (values, corner) = (&mut values[..R], &corner[..R]);
+            let mut acc = product(simd, coupling, known, *sums);
+            for_each_row!(R, r, {
+                let mut new = acc[r];
+                for v in 0..V {
+                    new[v] = rule.project(simd, (block * R + r) * V + v, acc[r][v]);
+                    sums[r][v] = simd.sub_f32s(acc[r][v], sums[r][v]);
                 }
-            }
+                values[r] = new;
+                for below in 0..R {
+                    if below > r {
+                        let coefficient = simd.splat_f32s(corner[r][below]);
+                        for v in 0..V {
+                            acc[below][v] = mul_add(simd, coefficient, new[v], acc[below][v]);
+                        }
+                    }
+                }
+            });
         }
     }
-    norms
-}
 
-/// The norms of the true residual at `values`.
-#[inline(always)]
-pub(super) fn residual<S: Simd, U: Rule<S>, const R: usize, const V: usize>(
-    simd: S,
-    operator: &Operator,
-    rhs: &[f32],
-    values: &[f32],
-    rule: U,
-) -> Norms<S, V> {
-    let zero = simd.splat_f32s(0.0);
-    let mut norms = Norms {
-        residual: [zero; V],
-        values: [zero; V],
-    };
-    let (rhs, values) = (rows::<S, V>(rhs), rows::<S, V>(values));
-    for first in (0..operator.diagonal.len()).step_by(R) {
-        let acc = std::array::from_fn(|r| rhs[first + r]);
-        let acc = product(simd, operator.negated.block::<R>(first / R), values, acc);
-        for r in 0..R {
-            for v in 0..V {
-                let value = values[first + r][v];
-                let residual = rule.residual(simd, (first + r) * V + v, value, acc[r][v]);
-                norms.residual[v] = mul_add(simd, residual, residual, norms.residual[v]);
-                norms.values[v] = mul_add(simd, value, value, norms.values[v]);
-            }
+    /// The upper half: the sums that the next sweep needs, and the norms at the values if `JUDGE` is set.
+    #[inline(always)]
+    fn ascend<S: Simd, U: Rule<S>, const R: usize, const V: usize, const JUDGE: bool>(
+        &mut self,
+        simd: S,
+        system: &System,
+        rhs: &[f32],
+        values: &[f32],
+        rule: U,
+    ) -> Norms<S, V> {
+        let mut norms = Norms::zero(simd);
+        let (rhs, values) = (rows::<S, V>(rhs).as_chunks::<R>().0, rows::<S, V>(values));
+        let sums = rows_mut::<S, V>(&mut self.sums).as_chunks_mut::<R>().0;
+        for (block, (sums, rhs)) in sums.iter_mut().zip(rhs).enumerate() {
+            let first = block * R;
+            let (corner, coupling) = system.coupling.block::<R>(block)[first..].split_at(R);
+            let (own, later) = values[first..].split_at(R);
+            let mut acc = product(simd, coupling, later, *rhs);
+            for_each_row!(R, k, {
+                for r in 0..R {
+                    if r < k {
+                        let coefficient = simd.splat_f32s(corner[k][r]);
+                        for v in 0..V {
+                            acc[r][v] = mul_add(simd, coefficient, own[k][v], acc[r][v]);
+                        }
+                    }
+                }
+            });
+            for_each_row!(R, r, {
+                if JUDGE {
+                    let diagonal = system.diagonal(first + r);
+                    for v in 0..V {
+                        let (value, u) = (own[r][v], simd.add_f32s(sums[r][v], acc[r][v]));
+                        let residual = rule.residual(simd, (first + r) * V + v, value, u, diagonal);
+                        norms.residual[v] = mul_add(simd, residual, residual, norms.residual[v]);
+                        norms.values[v] = mul_add(simd, value, value, norms.values[v]);
+                    }
+                }
+                sums[r] = acc[r];
+            });
         }
+        norms
     }
-    norms
 }

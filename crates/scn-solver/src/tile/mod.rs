@@ -5,19 +5,27 @@
 //! whole images whose size depends on the geometry alone, and sums over the batch are taken in a fixed order:
 //! results do not depend on the number of threads.
 
+mod adjoint;
 mod aligned;
 mod backward;
+mod batch_norm;
+mod convolution;
 mod fista;
 mod forward;
 mod gauss_seidel;
 mod layout;
-mod operator;
+mod normalization;
 mod peak;
 mod product;
+mod quadratic;
 mod simd;
 mod stopping;
+mod weight_gradient;
 
 pub use backward::{Gradients, backward};
+pub use batch_norm::{moments, normalize, normalize_backward};
+pub use convolution::{convolution, convolution_backward};
 pub use forward::{Solution, forward};
+pub use normalization::Normalization;
 pub use peak::peak;
 pub use simd::SimdLevel;

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::aligned::Aligned;
-use super::simd::{mul_add, rows};
+use super::simd::{mul_add, rows, rows_mut};
 
 /// A matrix `[rows, columns]` stored as blocks of `R` rows, `[rows/R][columns][R]`; missing rows are zero.
 pub(super) struct Packed {
@@ -34,6 +34,41 @@ impl Packed {
     }
 }
 
+/// Rows of a tile that lie anywhere in one slice: vector `v` of row `i` starts at `bases[v] + offsets[i]`.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a, const V: usize> {
+    values: &'a [f32],
+    bases: [usize; V],
+    offsets: &'a [usize],
+}
+
+impl<'a, const V: usize> View<'a, V> {
+    /// `reach` is the largest offset.
+    ///
+    /// # Panics
+    /// Where a row of `lanes` values would end beyond the slice.
+    #[inline(always)]
+    pub(super) fn new(values: &'a [f32], bases: [usize; V], offsets: &'a [usize], reach: usize, lanes: usize) -> Self {
+        debug_assert!(offsets.iter().all(|&offset| offset <= reach));
+        assert!(bases.iter().all(|base| base + reach + lanes <= values.len()));
+        Self { values, bases, offsets }
+    }
+
+    /// The vectors of the row at `offset`, one of `self.offsets`.
+    #[inline(always)]
+    fn row<S: Simd>(&self, simd: S, offset: usize) -> [S::f32s; V] {
+        let mut row = [simd.splat_f32s(0.0); V];
+        for v in 0..V {
+            // SAFETY: `new` checked that a vector at any base and any of the offsets lies within the slice.
+            row[v] = unsafe {
+                let at = self.values.as_ptr().add(self.bases[v] + offset);
+                at.cast::<S::f32s>().read_unaligned()
+            };
+        }
+        row
+    }
+}
+
 /// `acc[r] + Σ_k left[k][r]·right[k]` for `R` rows and the `V` vectors of a tile's row.
 #[inline(always)]
 pub(super) fn product<S: Simd, const R: usize, const V: usize>(
@@ -43,66 +78,109 @@ pub(super) fn product<S: Simd, const R: usize, const V: usize>(
     mut acc: [[S::f32s; V]; R],
 ) -> [[S::f32s; V]; R] {
     for (a, b) in left.iter().zip(right) {
-        for r in 0..R {
-            let a = simd.splat_f32s(a[r]);
-            for v in 0..V {
-                acc[r][v] = mul_add(simd, a, b[v], acc[r][v]);
-            }
-        }
+        accumulate(simd, a, b, &mut acc);
     }
     acc
 }
 
-/// `sum[i, :] += Σ_p left[i, p]·right[p, :]` for `left [count, pixels]` and `right [pixels, width]`, `width` being a
-/// multiple of the vector: the weight gradient of a tile.
+/// [`product`] with the rows of a view.
 #[inline(always)]
-pub(super) fn outer_product<S: Simd, const R: usize>(
+pub(super) fn view_product<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    left: &[f32],
+    left: &[[f32; R]],
+    right: View<V>,
+    mut acc: [[S::f32s; V]; R],
+) -> [[S::f32s; V]; R] {
+    for (a, &offset) in left.iter().zip(right.offsets) {
+        accumulate(simd, a, &right.row(simd, offset), &mut acc);
+    }
+    acc
+}
+
+#[inline(always)]
+fn accumulate<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: &[f32; R],
+    b: &[S::f32s; V],
+    acc: &mut [[S::f32s; V]; R],
+) {
+    for r in 0..R {
+        let a = simd.splat_f32s(a[r]);
+        for v in 0..V {
+            acc[r][v] = mul_add(simd, a, b[v], acc[r][v]);
+        }
+    }
+}
+
+/// `sum[i, :] += Σ_p left[i, p]·right[p, :]` over the first `vectors` vectors of pixels, for the rows of a view and
+/// `right [pixels, width]`, `width` being a multiple of the vector: the weight gradient of a tile.
+#[inline(always)]
+pub(super) fn outer_product<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    left: View<V>,
     right: &[f32],
     sum: &mut [f32],
-    pixels: usize,
+    vectors: usize,
     width: usize,
 ) {
-    let vectors = width / S::F32_LANES;
+    let columns = width / S::F32_LANES;
     let mut done = 0;
-    while done < vectors {
-        let columns = done * S::F32_LANES;
-        done += match vectors - done {
-            1 => outer_columns::<S, R, 1>(simd, left, right, sum, pixels, width, columns),
-            2 => outer_columns::<S, R, 2>(simd, left, right, sum, pixels, width, columns),
-            4 => outer_columns::<S, R, 2>(simd, left, right, sum, pixels, width, columns),
-            _ => outer_columns::<S, R, 3>(simd, left, right, sum, pixels, width, columns),
+    while done < columns {
+        let first = done * S::F32_LANES;
+        done += match columns - done {
+            1 => outer_columns::<S, R, V, 1>(simd, left, right, sum, vectors, width, first),
+            2 | 4 => outer_columns::<S, R, V, 2>(simd, left, right, sum, vectors, width, first),
+            _ => outer_columns::<S, R, V, 3>(simd, left, right, sum, vectors, width, first),
         };
     }
 }
 
 /// `W` vectors of columns of [`outer_product`], from column `first`; returns `W`.
 #[inline(always)]
-fn outer_columns<S: Simd, const R: usize, const W: usize>(
+fn outer_columns<S: Simd, const R: usize, const V: usize, const W: usize>(
     simd: S,
-    left: &[f32],
+    left: View<V>,
     right: &[f32],
     sum: &mut [f32],
-    pixels: usize,
+    vectors: usize,
     width: usize,
     first: usize,
 ) -> usize {
     let panel = W * S::F32_LANES;
-    for (left, sum) in left.chunks_exact(R * pixels).zip(sum.chunks_exact_mut(R * width)) {
-        let left: [&[f32]; R] = std::array::from_fn(|r| &left[r * pixels..(r + 1) * pixels]);
-        let mut acc: [[S::f32s; W]; R] = std::array::from_fn(|r| rows::<S, W>(&sum[r * width + first..][..panel])[0]);
-        for (p, right) in right.chunks_exact(width).enumerate().take(pixels) {
-            let b = rows::<S, W>(&right[first..first + panel])[0];
+    assert!(vectors <= V && vectors * S::F32_LANES * width <= right.len() && first + panel <= width);
+    let (offsets, rest) = left.offsets.as_chunks::<R>();
+    assert!(rest.is_empty(), "offsets come in whole blocks");
+    for (offsets, sum) in offsets.iter().zip(sum.chunks_exact_mut(R * width)) {
+        let mut acc = [[simd.splat_f32s(0.0); W]; R];
+        for r in 0..R {
+            acc[r] = rows::<S, W>(&sum[r * width + first..][..panel])[0];
+        }
+        for v in 0..vectors {
+            let mut rows = [left.values.as_ptr(); R];
             for r in 0..R {
-                let a = simd.splat_f32s(left[r][p]);
-                for w in 0..W {
-                    acc[r][w] = mul_add(simd, a, b[w], acc[r][w]);
+                // SAFETY: as in `View::row`.
+                rows[r] = unsafe { rows[r].add(left.bases[v] + offsets[r]) };
+            }
+            for p in 0..S::F32_LANES {
+                // SAFETY: pixel v·LANES + p and columns first..first + panel lie within `right`, as asserted.
+                let b: [S::f32s; W] = unsafe {
+                    right
+                        .as_ptr()
+                        .add((v * S::F32_LANES + p) * width + first)
+                        .cast::<[S::f32s; W]>()
+                        .read_unaligned()
+                };
+                for r in 0..R {
+                    // SAFETY: a vector starts at each of the rows, and p is one of its lanes.
+                    let a = simd.splat_f32s(unsafe { *rows[r].add(p) });
+                    for w in 0..W {
+                        acc[r][w] = mul_add(simd, a, b[w], acc[r][w]);
+                    }
                 }
             }
         }
         for r in 0..R {
-            super::simd::rows_mut::<S, W>(&mut sum[r * width + first..][..panel])[0] = acc[r];
+            rows_mut::<S, W>(&mut sum[r * width + first..][..panel])[0] = acc[r];
         }
     }
     W

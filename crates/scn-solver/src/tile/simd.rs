@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use pulp::{Scalar128b, Simd, WithSimd};
 
+use super::layout::TileShape;
+
 /// An instruction set that the tile kernels are compiled for.
 ///
 /// Each level has its own tile width, and tiles stop as one: results depend on the level in the last digits and
@@ -112,14 +114,9 @@ impl SimdLevel {
         }
     }
 
-    /// Rows of an accumulator: packed matrices come in blocks of as many.
-    pub(super) fn block(self) -> usize {
-        self.run(Shape).0
-    }
-
-    /// Pixels of a tile.
-    pub(super) fn tile(self) -> usize {
-        self.run(Shape).1
+    /// The tile of this level; packed matrices come in blocks of its rows.
+    pub(super) fn shape(self) -> TileShape {
+        self.run(Shape)
     }
 
     fn missing(self) -> ! {
@@ -136,15 +133,19 @@ pub(super) trait TileTask {
     fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Self::Output;
 }
 
-/// Reports (R, pixels of a tile).
+/// Reports the shape of a tile.
 struct Shape;
 
 impl TileTask for Shape {
-    type Output = (usize, usize);
+    type Output = TileShape;
 
     #[inline(always)]
-    fn run<S: Simd, const R: usize, const V: usize>(self, _: S) -> (usize, usize) {
-        (R, V * S::F32_LANES)
+    fn run<S: Simd, const R: usize, const V: usize>(self, _: S) -> TileShape {
+        TileShape {
+            block: R,
+            lanes: S::F32_LANES,
+            width: V * S::F32_LANES,
+        }
     }
 }
 
@@ -170,6 +171,30 @@ pub(super) fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S
     }
 }
 
+/// Whether every lane of every vector is at most its limit; NaN is not.
+#[inline(always)]
+pub(super) fn all_within<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], limits: [S::f32s; V]) -> bool {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let mut outside = zero;
+    for v in 0..V {
+        let within = simd.less_than_or_equal_f32s(values[v], limits[v]);
+        outside = simd.max_f32s(outside, simd.select_f32s(within, zero, one));
+    }
+    simd.reduce_max_f32s(outside) == 0.0
+}
+
+/// Copies a short slice without a call; both have the same length.
+#[inline(always)]
+pub(super) fn copy(source: &[f32], target: &mut [f32]) {
+    let ((source, rest), (target, target_rest)) = (source.as_chunks::<8>(), target.as_chunks_mut::<8>());
+    for (target, source) in target.iter_mut().zip(source) {
+        *target = *source;
+    }
+    for (target, source) in target_rest.iter_mut().zip(rest) {
+        *target = *source;
+    }
+}
+
 /// A slice as rows of `V` vectors.
 #[inline(always)]
 pub(super) fn rows<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
@@ -181,3 +206,19 @@ pub(super) fn rows<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
 pub(super) fn rows_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
     S::as_mut_simd_f32s(values).0.as_chunks_mut::<V>().0
 }
+
+/// Runs a block for each of the first `R ≤ 8` rows with the row as a constant. The compiler leaves triangular loops
+/// over rows as loops, which puts their accumulators into memory.
+macro_rules! for_each_row {
+    ($rows:ident, $row:ident, $body:block) => {
+        for_each_row!(@ $rows, $row, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $rows:ident, $row:ident, $body:block, $($constant:literal)*) => {
+        $(if $constant < $rows {
+            #[allow(non_upper_case_globals)]
+            const $row: usize = $constant;
+            $body
+        })*
+    };
+}
+pub(super) use for_each_row;

@@ -2,81 +2,57 @@
 
 use pulp::Simd;
 
-use super::aligned::Aligned;
-use super::gauss_seidel::Norms;
-use super::simd::rows_mut;
+use super::simd::{all_within, rows_mut};
 
-/// An estimate that promised convergence too early must shrink by this factor before it is believed again.
-const DISTRUST: f32 = 0.5;
-
-/// Judges a tile from squared norms per pixel.
-pub(super) struct Stopping {
-    tolerance: f32,
-    /// How much smaller than the tolerance an estimate must be before the true residual is computed.
-    trust: f32,
-    residual: Aligned,
-    reference: Aligned,
-    /// Pixels that are judged; the others are idle.
-    pixels: usize,
+/// Squared norms per pixel of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Norms<S: Simd, const V: usize> {
+    /// Of the residual by which the iteration stops.
+    pub(super) residual: [S::f32s; V],
+    /// Of the values.
+    pub(super) values: [S::f32s; V],
 }
 
-impl Stopping {
-    pub(super) fn new(tolerance: f64, width: usize) -> Self {
+impl<S: Simd, const V: usize> Norms<S, V> {
+    #[inline(always)]
+    pub(super) fn zero(simd: S) -> Self {
         Self {
-            tolerance: tolerance as f32,
-            trust: 1.0,
-            residual: Aligned::zeros(width),
-            reference: Aligned::zeros(width),
-            pixels: 0,
+            residual: [simd.splat_f32s(0.0); V],
+            values: [simd.splat_f32s(0.0); V],
         }
     }
+}
 
-    /// Starts over for a tile with `pixels` pixels.
-    pub(super) fn reset(&mut self, pixels: usize) {
-        self.trust = 1.0;
-        self.pixels = pixels;
-    }
+/// What ends the iteration of a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Stopping<S: Simd, const V: usize> {
+    pub(super) tolerance: f32,
+    pub(super) max_iterations: usize,
+    /// Squared norms that residuals are relative to; where there are none, those of the values.
+    pub(super) reference: Option<[S::f32s; V]>,
+}
 
-    /// Whether the estimates say that the true residual is worth its price.
+impl<S: Simd, const V: usize> Stopping<S, V> {
+    /// Whether the residuals after so many iterations are small enough, or the cap is reached.
     #[inline(always)]
-    pub(super) fn promises<S: Simd, const V: usize>(&mut self, norms: &Norms<S, V>, fixed: Option<&[f32]>) -> bool {
-        self.take(norms, fixed);
-        self.all_within(self.trust * self.tolerance)
-    }
-
-    /// Whether the true residuals end the iteration; if not, later promises are believed less.
-    #[inline(always)]
-    pub(super) fn confirms<S: Simd, const V: usize>(&mut self, norms: &Norms<S, V>, fixed: Option<&[f32]>) -> bool {
-        self.take(norms, fixed);
-        self.trust *= DISTRUST;
-        self.all_within(self.tolerance)
-    }
-
-    /// The relative residual of one pixel, as last taken.
-    pub(super) fn relative(&self, pixel: usize) -> f32 {
-        match (self.residual[pixel], self.reference[pixel]) {
-            (0.0, _) => 0.0,
-            (residual, reference) => (residual / reference).sqrt(),
+    pub(super) fn ends(&self, simd: S, iterations: usize, norms: &Norms<S, V>) -> bool {
+        let factor = simd.splat_f32s(self.tolerance * self.tolerance);
+        let mut limits = self.reference.unwrap_or(norms.values);
+        for limit in &mut limits {
+            *limit = simd.mul_f32s(factor, *limit);
         }
+        iterations == self.max_iterations || all_within(simd, norms.residual, limits)
     }
+}
 
-    /// Whether every pixel's relative residual is at most `limit`; NaN is not.
-    #[inline(always)]
-    fn all_within(&self, limit: f32) -> bool {
-        let pixels = self.residual.iter().zip(self.reference.iter()).take(self.pixels);
-        // Without an early exit the comparison is done with vectors.
-        pixels.fold(true, |all, (residual, reference)| {
-            all & (*residual <= limit * limit * reference)
-        })
-    }
-
-    /// Takes squared norms; residuals are relative to the values' or to `fixed` squared norms.
-    #[inline(always)]
-    fn take<S: Simd, const V: usize>(&mut self, norms: &Norms<S, V>, fixed: Option<&[f32]>) {
-        rows_mut::<S, V>(&mut self.residual)[0] = norms.residual;
-        match fixed {
-            Some(reference) => self.reference.copy_from_slice(reference),
-            None => rows_mut::<S, V>(&mut self.reference)[0] = norms.values,
+/// Writes the relative residual of each pixel.
+#[inline(always)]
+pub(super) fn relative<S: Simd, const V: usize>(norms: &Norms<S, V>, reference: &mut [f32], target: &mut [f32]) {
+    rows_mut::<S, V>(target)[0] = norms.residual;
+    rows_mut::<S, V>(reference)[0] = norms.values;
+    for (target, reference) in target.iter_mut().zip(reference) {
+        if *target != 0.0 {
+            *target = (*target / *reference).sqrt();
         }
     }
 }

@@ -273,9 +273,8 @@ impl Network {
     fn layers(&self, mut visit: impl FnMut(Layer) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut x = self.batch.clone();
         for (layer, name) in self.scn.layers.iter().zip(&self.names) {
-            let input = layer.norm.forward(x);
-            visit(Layer::of(&layer.coding, name, input.clone()))?;
-            x = layer.coding.forward(input).0.detach();
+            visit(Layer::of(&layer.coding, name, layer.norm.forward(x.clone())))?;
+            x = layer.forward(x).0.detach();
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `Q = DᵀD + diagonal·I` of a dictionary, packed for the tile solvers.
+//! `Q = DᵀD + diagonal·I` of a dictionary, and its largest eigenvalue.
 
 use pulp::Simd;
 
@@ -11,42 +11,35 @@ const POWER_ITERATIONS: usize = 40;
 /// The power iteration approaches `λ_max` from below; FISTA's step needs an upper bound.
 const LIPSCHITZ_MARGIN: f32 = 1.01;
 
-/// `Q` of `n` atoms, padded to whole blocks with atoms that stay inactive.
-pub(super) struct Operator {
-    /// −Q, in blocks of rows.
-    pub(super) negated: Packed,
-    /// `Q_jj`.
-    pub(super) diagonal: Vec<f32>,
-    /// `1 / Q_jj`, 0 for zero atoms and for the padding: their codes stay 0.
-    pub(super) inverse_diagonal: Vec<f32>,
-    /// An upper estimate of `λ_max(Q)`, 1 for the zero matrix.
-    pub(super) lipschitz: f32,
+/// `Q [n, n]`.
+pub(super) struct Quadratic {
+    values: Vec<f32>,
+    atoms: usize,
 }
 
-impl Operator {
+impl Quadratic {
     /// Of `weight [n, m]`, one atom a row; `diagonal` is λ₂ or the backward ridge on top of it.
     pub(super) fn new(weight: &[f32], n: usize, m: usize, diagonal: f32, level: SimdLevel) -> Self {
-        let mut gram = level.run(Gram { weight, n, m });
+        let mut values = level.run(Gram { weight, n, m });
         for j in 0..n {
-            gram[j * n + j] += diagonal;
+            values[j * n + j] += diagonal;
         }
-        let block = level.block();
-        let padded = n.div_ceil(block) * block;
-        let mut of_diagonal = vec![0.0; padded];
-        for j in 0..n {
-            of_diagonal[j] = gram[j * n + j];
-        }
-        Self {
-            negated: Packed::new(padded, padded, block, |j, k| {
-                if j < n && k < n { -gram[j * n + k] } else { 0.0 }
-            }),
-            inverse_diagonal: of_diagonal
-                .iter()
-                .map(|&q| if q > 0.0 { 1.0 / q } else { 0.0 })
-                .collect(),
-            diagonal: of_diagonal,
-            lipschitz: lipschitz(&gram, n),
-        }
+        Self { values, atoms: n }
+    }
+
+    /// Atoms `n`.
+    pub(super) fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    /// `Q_jk`.
+    pub(super) fn at(&self, j: usize, k: usize) -> f32 {
+        self.values[j * self.atoms + k]
+    }
+
+    /// An upper estimate of `λ_max(Q)`, 1 for the zero matrix.
+    pub(super) fn lipschitz(&self) -> f32 {
+        lipschitz(&self.values, self.atoms)
     }
 }
 

@@ -1,0 +1,154 @@
+//! Batch normalisation and plain convolutions against burn's own on every device, and a normalisation that a layer
+//! applies as it reads its input against one in front of it.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::tensor::module::{batch_norm_train, conv2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+use common::{devices, options, random, tensor, values};
+use scn_ops::{
+    Normalization, Statistics, channel_moments, convolve2d, normalize_batch, normalized_sparse_code2d, sparse_code2d,
+};
+use scn_solver::Method;
+
+const SHAPE: [usize; 4] = [3, 4, 5, 2];
+const EPSILON: f64 = 1e-4;
+
+#[track_caller]
+fn assert_close(name: &str, found: &[Vec<f64>], expected: &[Vec<f64>], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    for (which, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.len(), expected.len(), "{name}, tensor {which}");
+        let scale = expected.iter().fold(1e-2f64, |max, value| max.max(value.abs()));
+        for (found, expected) in found.iter().zip(expected) {
+            let error = (found - expected).abs();
+            assert!(
+                error <= tolerance * scale,
+                "{name}, tensor {which}: {found}, expected {expected}"
+            );
+        }
+    }
+}
+
+/// A tensor of noise that wants a gradient.
+fn noise<const D: usize>(seed: u64, scale: f64, shape: [usize; D], device: &Device) -> Tensor<D> {
+    tensor(&random(seed, shape.iter().product(), scale), shape, device).require_grad()
+}
+
+/// The outputs of `compute` and the gradients of `inputs` under a weighted sum of the first output.
+fn with_gradients<const D: usize>(output: Tensor<4>, x: &Tensor<4>, other: &Tensor<D>) -> Vec<Vec<f64>> {
+    let weights: Tensor<4> = tensor(
+        &random(9, output.dims().iter().product(), 1.0),
+        output.dims(),
+        &output.device(),
+    );
+    let gradients = (output.clone() * weights).sum().backward();
+    vec![
+        values(output.without_autodiff()),
+        values(x.grad(&gradients).unwrap()),
+        values(other.grad(&gradients).unwrap()),
+    ]
+}
+
+#[test]
+fn batch_norm_is_that_of_burn() {
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let inputs = || {
+            let x: Tensor<4> = noise(1, 2.0, SHAPE, &device);
+            let (weight, bias) = (noise(2, 1.0, [SHAPE[1]], &device), noise(3, 1.0, [SHAPE[1]], &device));
+            (x, weight, bias)
+        };
+        let (x, weight, bias) = inputs();
+        let (output, mean, variance) = normalize_batch(x.clone(), weight.clone(), bias.clone(), EPSILON);
+        let mut ours = with_gradients(output, &x, &weight);
+        ours.extend([values(mean), values(variance)]);
+        let moments = channel_moments(x);
+        ours.extend([values(moments.0), values(moments.1)]);
+
+        let (x, weight, bias) = inputs();
+        let result = batch_norm_train(x.clone(), weight.clone(), bias.clone(), EPSILON);
+        let mut burns = with_gradients(result.output, &x, &weight);
+        for _ in 0..2 {
+            let (mean, variance) = (result.mean.clone(), result.variance.clone());
+            burns.extend([values(mean.without_autodiff()), values(variance.without_autodiff())]);
+        }
+        assert_close(name, &ours, &burns, 1e-5);
+
+        let (x, weight, bias) = inputs();
+        let (output, ..) = normalize_batch(x.clone(), weight, bias.clone(), EPSILON);
+        let ours = with_gradients(output, &x, &bias);
+        let (x, weight, bias) = inputs();
+        let result = batch_norm_train(x.clone(), weight, bias.clone(), EPSILON);
+        assert_close(name, &ours, &with_gradients(result.output, &x, &bias), 1e-5);
+    }
+}
+
+#[test]
+fn convolutions_are_those_of_burn() {
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        for (x_shape, weight_shape, stride) in [
+            ([2, 3, 7, 9], [5, 3, 3, 3], 1),
+            ([2, 4, 8, 16], [6, 4, 3, 3], 2),
+            ([3, 2, 5, 5], [4, 2, 1, 1], 2),
+        ] {
+            let inputs = || {
+                let x: Tensor<4> = noise(4, 1.0, x_shape, &device);
+                (x, noise::<4>(5, 1.0, weight_shape, &device))
+            };
+            let (x, weight) = inputs();
+            let ours = with_gradients(convolve2d(x.clone(), weight.clone(), stride), &x, &weight);
+            let (x, weight) = inputs();
+            let padding = weight_shape[2] / 2;
+            let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+            let burns = with_gradients(conv2d(x.clone(), weight.clone(), None, options), &x, &weight);
+            assert_close(&format!("{name} {x_shape:?}"), &ours, &burns, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_normalisation_that_a_layer_applies_is_one_in_front_of_it() {
+    let options = options(Method::CoordinateDescent, 0.1, 1e-6, 300);
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let inputs = || {
+            let x: Tensor<4> = noise(6, 1.0, [2, 3, 4, 5], &device);
+            let lambda1: Tensor<1> = tensor(&[0.05], [1], &device);
+            (x, noise::<4>(7, 0.4, [6, 3, 3, 3], &device), lambda1)
+        };
+        let (x, weight, lambda1) = inputs();
+        let (mean, variance) = channel_moments(x.clone());
+        let normalization = Normalization {
+            mean: mean.clone(),
+            variance: variance.clone(),
+            epsilon: EPSILON,
+            statistics: Statistics::Batch,
+        };
+        let (codes, _) =
+            normalized_sparse_code2d(x.clone(), normalization.clone(), weight.clone(), lambda1, 1, options);
+        let ours = with_gradients(codes, &x, &weight);
+
+        let (x, weight, lambda1) = inputs();
+        let (one, zero) = (Tensor::ones([3], &device), Tensor::zeros([3], &device));
+        let (normalized, ..) = normalize_batch(x.clone(), one, zero, EPSILON);
+        let (codes, _) = sparse_code2d(normalized, weight.clone(), lambda1, 1, options);
+        assert_close(name, &ours, &with_gradients(codes, &x, &weight), 1e-4);
+
+        let (x, weight, lambda1) = inputs();
+        let given = Normalization {
+            statistics: Statistics::Given,
+            ..normalization
+        };
+        let (codes, _) = normalized_sparse_code2d(x.clone(), given, weight.clone(), lambda1, 1, options);
+        let ours = with_gradients(codes, &x, &weight);
+        let (x, weight, lambda1) = inputs();
+        let channels = |values: Tensor<1>| Tensor::<4>::from_inner(values.reshape([1, 3, 1, 1]));
+        let normalized = (x.clone() - channels(mean)) / channels((variance + EPSILON).sqrt());
+        let (codes, _) = sparse_code2d(normalized, weight.clone(), lambda1, 1, options);
+        assert_close(name, &ours, &with_gradients(codes, &x, &weight), 1e-4);
+    }
+}

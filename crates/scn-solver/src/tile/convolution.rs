@@ -1,0 +1,267 @@
+//! Plain convolutions `[b, c, h, w]` to `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` with zero padding `k / 2`, through the tiles and
+//! the product of the sparse-coding layer: the baselines run on kernels as good as its own.
+
+use pulp::Simd;
+use rayon::prelude::*;
+
+use super::adjoint::Adjoint;
+use super::aligned::Aligned;
+use super::layout::{Planes, Tile, TileShape, Window, group_images, task_images};
+use super::product::{Packed, View, view_product};
+use super::simd::{SimdLevel, TileTask, rows_mut};
+use super::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
+use crate::ConvGeometry;
+use crate::profile::{Part, Stopwatch};
+
+/// At most this many tasks; each allocates its scratch once.
+const TASKS: usize = 64;
+
+/// `target[i] = bias[i] + Σ_k matrix[i, k]·view[k]`; rows beyond the bias start from 0.
+#[inline(always)]
+pub(super) fn correlate<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    matrix: &Packed,
+    view: View<V>,
+    bias: &[f32],
+    target: &mut [f32],
+) {
+    for (i, target) in rows_mut::<S, V>(target).as_chunks_mut::<R>().0.iter_mut().enumerate() {
+        let mut start = [[simd.splat_f32s(0.0); V]; R];
+        for (start, &bias) in start.iter_mut().zip(bias.iter().skip(i * R)) {
+            *start = [simd.splat_f32s(bias); V];
+        }
+        *target = view_product(simd, matrix.block::<R>(i), view, start);
+    }
+}
+
+/// The convolution of `x [b, c, h, w]` with `weight [n, c, k, k]`.
+///
+/// # Panics
+/// Where a slice has not the length that the geometry says.
+pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
+    let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
+    let image = geometry.channels * geometry.height * geometry.width;
+    assert_eq!(
+        x.len(),
+        geometry.batch * image,
+        "values of x (left) are not those of {geometry:?}"
+    );
+    assert_eq!(
+        weight.len(),
+        n * m,
+        "values of weight (left) are not those of {geometry:?}"
+    );
+    let mut output = vec![0.0; geometry.batch * n * pixels];
+    if output.is_empty() || image == 0 {
+        return output;
+    }
+    let shape = level.shape();
+    let mut stopwatch = Stopwatch::start();
+    let layer = Layer {
+        geometry,
+        shape,
+        matrix: Packed::new(n, m, shape.block, |j, i| weight[j * m + i]),
+        images: group_images(pixels, shape.width),
+    };
+    stopwatch.lap_all(Part::Convolution);
+    let images = task_images(geometry.batch, layer.images, TASKS);
+    x.par_chunks(images * image)
+        .zip(output.par_chunks_mut(images * n * pixels))
+        .for_each(|(x, output)| {
+            level.run(Forward {
+                layer: &layer,
+                x,
+                output,
+            })
+        });
+    output
+}
+
+/// Gradients of `x`, if wanted, and `weight` of [`convolution`], given that of its output `[b, n, h', w']`.
+///
+/// # Panics
+/// Where a slice has not the length that the geometry says.
+pub fn convolution_backward(
+    geometry: &ConvGeometry,
+    x: &[f32],
+    weight: &[f32],
+    grad_output: &[f32],
+    wants_x: bool,
+    level: SimdLevel,
+) -> (Option<Vec<f32>>, Vec<f32>) {
+    let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
+    let image = geometry.channels * geometry.height * geometry.width;
+    assert_eq!(
+        x.len(),
+        geometry.batch * image,
+        "values of x (left) are not those of {geometry:?}"
+    );
+    assert_eq!(
+        weight.len(),
+        n * m,
+        "values of weight (left) are not those of {geometry:?}"
+    );
+    assert_eq!(
+        grad_output.len(),
+        geometry.batch * n * pixels,
+        "values of grad_output (left) are not those of {geometry:?}"
+    );
+    let mut grad_x = wants_x.then(|| vec![0.0; x.len()]);
+    let mut grad_weight = vec![0.0; weight.len()];
+    if grad_output.is_empty() || image == 0 {
+        return (grad_x, grad_weight);
+    }
+    let shape = level.shape();
+    let mut stopwatch = Stopwatch::start();
+    let layer = BackwardLayer {
+        geometry,
+        shape,
+        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
+        images: group_images(pixels, shape.width),
+    };
+    stopwatch.lap_all(Part::Convolution);
+    let images = task_images(geometry.batch, layer.images, partial_sums(m * n));
+    let tasks = x
+        .par_chunks(images * image)
+        .zip(grad_output.par_chunks(images * n * pixels));
+    let run = |x, grad_output, grad_x| {
+        level.run(Backward {
+            layer: &layer,
+            x,
+            grad_output,
+            grad_x,
+        })
+    };
+    let sums: Vec<PatchSums> = match &mut grad_x {
+        Some(grad_x) => tasks
+            .zip(grad_x.par_chunks_mut(images * image))
+            .map(|((x, grad_output), grad_x)| run(x, grad_output, Some(grad_x)))
+            .collect(),
+        None => tasks.map(|(x, grad_output)| run(x, grad_output, None)).collect(),
+    };
+    stopwatch.skip();
+    let sums = sum_in_order(sums);
+    grad_weight.par_chunks_exact_mut(m).enumerate().for_each(|(j, grad)| {
+        for (i, grad) in grad.iter_mut().enumerate() {
+            *grad = sums.at(i, j);
+        }
+    });
+    stopwatch.lap_all(Part::Convolution);
+    (grad_x, grad_weight)
+}
+
+struct Layer<'a> {
+    geometry: &'a ConvGeometry,
+    shape: TileShape,
+    matrix: Packed,
+    /// Images per group.
+    images: usize,
+}
+
+struct Forward<'a> {
+    layer: &'a Layer<'a>,
+    x: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl TileTask for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        let Layer {
+            geometry,
+            shape,
+            matrix,
+            images,
+        } = self.layer;
+        let mut stopwatch = Stopwatch::start();
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut planes = Planes::of_input(geometry, *images);
+        let window = Window::patches(geometry, &planes, *shape);
+        let mut packed = window.scratch();
+        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
+        let mut result = Aligned::zeros(n.next_multiple_of(R) * shape.width);
+        let groups = self
+            .x
+            .chunks(images * image)
+            .zip(self.output.chunks_mut(images * n * pixels));
+        for (x, output) in groups {
+            let images = x.len() / image;
+            planes.fill(x, None);
+            for first in (0..images * pixels).step_by(shape.width) {
+                tile.place(first, images);
+                let patches = tile.view::<V>(&window, &planes, &mut packed);
+                correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
+                tile.store(&result, n, output);
+            }
+            let products = n * geometry.patch() * images * pixels;
+            stopwatch.lap(Part::Convolution, 2 * products as u64);
+        }
+    }
+}
+
+struct BackwardLayer<'a> {
+    geometry: &'a ConvGeometry,
+    shape: TileShape,
+    adjoint: Option<Adjoint>,
+    /// Images per group.
+    images: usize,
+}
+
+struct Backward<'a> {
+    layer: &'a BackwardLayer<'a>,
+    x: &'a [f32],
+    grad_output: &'a [f32],
+    grad_x: Option<&'a mut [f32]>,
+}
+
+impl TileTask for Backward<'_> {
+    type Output = PatchSums;
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> PatchSums {
+        let BackwardLayer {
+            geometry,
+            shape,
+            adjoint,
+            images,
+        } = self.layer;
+        let mut stopwatch = Stopwatch::start();
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut planes = Planes::of_input(geometry, *images);
+        let window = Window::patches(geometry, &planes, *shape);
+        let mut packed = window.scratch();
+        let mut sums = PatchSums::new(geometry.patch(), n, *shape);
+        let mut transposed = Transposed::new(n, *shape);
+        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
+        let mut grad = Aligned::zeros(n * shape.width);
+        let mut reader = adjoint.as_ref().map(|adjoint| adjoint.reader(geometry, *images));
+        let mut grad_x = self.grad_x;
+        let groups = self
+            .x
+            .chunks(images * image)
+            .zip(self.grad_output.chunks(images * n * pixels));
+        for (group, (x, grad_output)) in groups.enumerate() {
+            let count = x.len() / image;
+            planes.fill(x, None);
+            for first in (0..count * pixels).step_by(shape.width) {
+                tile.place(first, count);
+                tile.load(grad_output, n, &mut grad);
+                transposed.fill(&grad);
+                let patches = tile.view::<V>(&window, &planes, &mut packed);
+                sums.add::<S, R, V>(simd, patches, &transposed, tile.pixels());
+            }
+            if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
+                reader.planes.fill(grad_output, None);
+                reader.write::<S, R, V>(simd, count, &mut grad_x[group * images * image..][..count * image]);
+            }
+            let gradients = 1 + u64::from(reader.is_some());
+            let products = n * geometry.patch() * count * pixels;
+            stopwatch.lap(Part::Convolution, 2 * gradients * products as u64);
+        }
+        sums
+    }
+}

@@ -1,0 +1,134 @@
+//! The plain convolution and its gradients, at every SIMD level of this processor, against their definition in f64.
+#![allow(clippy::unwrap_used)]
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use scn_solver::{ConvGeometry, SimdLevel, tile};
+
+struct Case {
+    geometry: ConvGeometry,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    grad: Vec<f32>,
+}
+
+impl Case {
+    fn random(x: [usize; 4], weight: [usize; 4], stride: usize) -> Self {
+        let geometry = ConvGeometry::new(x, weight, stride).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut uniform = |len: usize| -> Vec<f32> { (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect() };
+        Self {
+            geometry,
+            x: uniform(x.iter().product()),
+            weight: uniform(weight.iter().product()),
+            grad: uniform(geometry.codes_shape().iter().product()),
+        }
+    }
+
+    /// Every product of the convolution: places in x, weight and output.
+    fn for_each_product(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let g = &self.geometry;
+        let (k, pad) = (g.kernel, g.padding());
+        for (output, _) in self.grad.iter().enumerate() {
+            let (pixel, plane) = (output % g.pixels(), output / g.pixels());
+            let (image, atom) = (plane / g.atoms, plane % g.atoms);
+            let (row, column) = (pixel / g.output_width(), pixel % g.output_width());
+            for i in 0..g.patch() {
+                let (c, ky, kx) = (i / (k * k), i / k % k, i % k);
+                let (y, x) = (row * g.stride + ky, column * g.stride + kx);
+                if (pad..pad + g.height).contains(&y) && (pad..pad + g.width).contains(&x) {
+                    let at = ((image * g.channels + c) * g.height + y - pad) * g.width + x - pad;
+                    visit(at, atom * g.patch() + i, output);
+                }
+            }
+        }
+    }
+}
+
+/// Vectors that lie within rows and such that do not, partial tiles, every stride and kernel, channels and filters
+/// that do not fill blocks.
+fn cases() -> Vec<Case> {
+    vec![
+        Case::random([2, 3, 32, 32], [5, 3, 3, 3], 1),
+        Case::random([1, 4, 7, 16], [16, 4, 3, 3], 1),
+        Case::random([3, 4, 9, 6], [13, 4, 3, 3], 2),
+        Case::random([2, 9, 32, 32], [8, 9, 3, 3], 2),
+        Case::random([2, 3, 31, 33], [17, 3, 3, 3], 2),
+        Case::random([2, 2, 10, 7], [5, 2, 5, 5], 3),
+        Case::random([5, 6, 4, 4], [40, 6, 3, 3], 1),
+        Case::random([2, 5, 8, 8], [3, 5, 1, 1], 1),
+        Case::random([2, 5, 9, 8], [3, 5, 1, 1], 2),
+        Case::random([1, 1, 96, 96], [1, 1, 3, 3], 1),
+        Case::random([70, 1, 1, 1], [2, 1, 3, 3], 1),
+    ]
+}
+
+#[track_caller]
+fn assert_close(name: &str, found: &[f32], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let scale = expected.iter().fold(1e-3f64, |max, value| max.max(value.abs()));
+    for (i, (&found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - expected).abs();
+        assert!(error <= 2e-5 * scale, "{name} at {i}: {found}, expected {expected}");
+    }
+}
+
+#[test]
+fn the_output_and_both_gradients_are_those_of_the_definition() {
+    for case in cases() {
+        let Case {
+            geometry,
+            x,
+            weight,
+            grad,
+        } = &case;
+        let (mut output, mut grad_x, mut grad_weight) = (
+            vec![0.0f64; grad.len()],
+            vec![0.0f64; x.len()],
+            vec![0.0f64; weight.len()],
+        );
+        case.for_each_product(|i, j, o| {
+            let (x, weight, grad) = (f64::from(x[i]), f64::from(weight[j]), f64::from(grad[o]));
+            output[o] += x * weight;
+            grad_x[i] += grad * weight;
+            grad_weight[j] += grad * x;
+        });
+        for level in SimdLevel::available() {
+            let name = format!("{} {geometry:?}", level.name());
+            assert_close(&name, &tile::convolution(geometry, x, weight, level), &output);
+            let found = tile::convolution_backward(geometry, x, weight, grad, true, level);
+            assert_close(&format!("{name} x"), &found.0.unwrap(), &grad_x);
+            assert_close(&format!("{name} weight"), &found.1, &grad_weight);
+            let found = tile::convolution_backward(geometry, x, weight, grad, false, level);
+            assert!(found.0.is_none());
+            assert_close(&format!("{name} weight alone"), &found.1, &grad_weight);
+        }
+    }
+}
+
+#[test]
+fn empty_batches_have_empty_outputs_and_zero_gradients() {
+    for level in SimdLevel::available() {
+        let case = Case::random([0, 3, 8, 8], [4, 3, 3, 3], 1);
+        assert!(tile::convolution(&case.geometry, &case.x, &case.weight, level).is_empty());
+        let (grad_x, grad_weight) =
+            tile::convolution_backward(&case.geometry, &case.x, &case.weight, &case.grad, true, level);
+        assert!(grad_x.unwrap().is_empty());
+        assert_eq!(grad_weight, vec![0.0; 4 * 27]);
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let case = Case::random([37, 5, 8, 8], [12, 5, 3, 3], 1);
+    let level = SimdLevel::detect();
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let output = tile::convolution(&case.geometry, &case.x, &case.weight, level);
+            let gradients = tile::convolution_backward(&case.geometry, &case.x, &case.weight, &case.grad, true, level);
+            (output, gradients)
+        })
+    };
+    assert_eq!(run(1), run(5));
+}
