@@ -91,6 +91,11 @@ fn layers() -> Vec<Layer> {
         Layer::random([1, 2, 5, 48], [9, 2, 3, 3], 1, 0.05),
         Layer::random([2, 3, 32, 32], [12, 3, 3, 3], 2, 0.05),
         Layer::random([1, 2, 9, 32], [6, 2, 5, 5], 1, 0.1),
+        // Images of whole vectors in rows that are not.
+        Layer::random([3, 3, 8, 8], [10, 3, 3, 3], 1, 0.05),
+        Layer::random([2, 3, 16, 24], [9, 3, 3, 3], 2, 0.05),
+        Layer::random([2, 2, 4, 4], [7, 2, 5, 5], 1, 0.1),
+        Layer::random([1, 2, 24, 24], [6, 2, 5, 5], 3, 0.1),
     ]
 }
 

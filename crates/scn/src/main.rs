@@ -1,5 +1,6 @@
 //! The command line of scn: one file per subcommand.
 
+mod allocator;
 mod commands;
 mod device;
 mod exit;
@@ -43,6 +44,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_memory();
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),

@@ -39,7 +39,7 @@ impl Adjoint {
 
     /// With room for the gradients of `images` images.
     pub(super) fn reader<'a>(&'a self, geometry: &'a ConvGeometry, images: usize) -> Reader<'a> {
-        let planes = Planes::of_output(geometry, images);
+        let planes = Planes::of_output(geometry, images, self.shape);
         let windows: Vec<Window> = self
             .phases
             .iter()
@@ -100,7 +100,7 @@ impl Phase {
     fn window(&self, geometry: &ConvGeometry, planes: &Planes, shape: TileShape) -> Window {
         let values = (0..geometry.atoms).flat_map(|atom| self.taps.iter().map(move |&[y, x]| (atom, y, x)));
         let offsets = values.map(|(atom, y, x)| planes.address(atom, y, x)).collect();
-        Window::new(offsets, self.grid[1], shape)
+        Window::of_planes(offsets, self.grid[1], planes, shape)
     }
 }
 
@@ -136,7 +136,7 @@ impl Reader<'_> {
             let pixels = phase.grid[0] * phase.grid[1];
             for first in (0..images * pixels).step_by(self.adjoint.shape.width) {
                 tile.place(first, images);
-                let view = tile.view::<V>(window, &self.planes, &mut self.packed);
+                let view = tile.view::<V>(window, self.planes.source(), &mut self.packed);
                 correlate::<S, R, V>(simd, &phase.matrix, view, &[], &mut self.result);
                 if stride == 1 {
                     tile.store(&self.result, channels, grad_x);

@@ -10,9 +10,8 @@ use super::adjoint::Adjoint;
 use super::aligned::Aligned;
 use super::batch_norm::ChannelSums;
 use super::gauss_seidel::{Halves, Masked, System, masked};
-use super::layout::{Planes, Tile, TileShape, Window, group_images, task_images};
+use super::layout::{Planes, Source, Tile, TileShape, Window, group_images, task_images};
 use super::normalization::Normalization;
-use super::product::View;
 use super::quadratic::Quadratic;
 use super::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use super::stopping::Stopping;
@@ -100,7 +99,11 @@ pub fn backward(
         images: group_images(pixels, shape.width),
     };
     stopwatch.lap_all(Part::Convolution);
-    let images = task_images(geometry.batch, layer.images, partial_sums((m + n) * n));
+    let images = task_images(
+        geometry.batch,
+        layer.images,
+        partial_sums((m + n) * n, geometry.batch * pixels),
+    );
     let tasks = x
         .par_chunks(images * image)
         .zip(codes.par_chunks(images * n * pixels))
@@ -208,10 +211,13 @@ impl TileTask for Task<'_> {
         let (shape, images) = (*shape, *images);
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, images);
+        let mut planes = Planes::of_input(geometry, images, shape);
         let window = Window::patches(geometry, &planes, shape);
         let mut packed = window.scratch();
-        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], shape);
+        let grid = [geometry.output_height(), geometry.output_width()];
+        let mut tile = Tile::new(grid, shape);
+        let channels = Window::of_channels(n, pixels, shape);
+        let mut packed_codes = channels.scratch();
         let mut scratch = Scratch::new(self.layer);
         let mut reader = self
             .layer
@@ -232,18 +238,25 @@ impl TileTask for Task<'_> {
                 tile.load(grad_codes, n, &mut scratch.rhs);
                 let sweeps = scratch.solve::<S, R, V>(simd, self.layer);
                 stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * sweeps) as u64);
-                let patches = tile.view::<V>(&window, &planes, &mut packed);
-                scratch.accumulate::<S, R, V>(simd, patches, tile.pixels());
+                scratch.take_gamma::<S, V>(simd, first);
                 if let Some(reader) = &mut reader {
                     tile.store_planes(&scratch.gamma, &mut reader.planes);
                 }
-                let sums = (geometry.patch() + n) * n;
-                stopwatch.lap(Part::Convolution, 2 * (sums * tile.pixels()) as u64);
+                stopwatch.lap(Part::Convolution, 0);
             }
+            let Scratch { transposed, sums, .. } = &mut scratch;
+            let pixels = count * pixels;
+            sums.patches
+                .add::<S, R, V>(simd, &window, planes.source(), &mut packed, grid, transposed, pixels);
+            let source = Source::of_channels(codes, n, grid);
+            sums.codes
+                .add::<S, R, V>(simd, &channels, source, &mut packed_codes, grid, transposed, pixels);
+            let products = (geometry.patch() + n) * n;
+            stopwatch.lap(Part::Convolution, 2 * (products * pixels) as u64);
             if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
                 let grad_x = &mut grad_x[group * images * image..][..count * image];
                 reader.write::<S, R, V>(simd, count, grad_x);
-                let products = n * geometry.patch() * count * pixels;
+                let products = n * geometry.patch() * pixels;
                 stopwatch.lap(Part::Convolution, 2 * products as u64);
                 if let Some(Normalization {
                     mean,
@@ -264,8 +277,6 @@ impl TileTask for Task<'_> {
 /// What one tile needs, allocated once a task. Rows are `[pixels of the tile]`.
 struct Scratch {
     codes: Aligned,
-    /// Where the rows of the codes start.
-    rows: Vec<usize>,
     mask: Aligned,
     /// `g_Λ`, divided by the diagonal of Q.
     rhs: Aligned,
@@ -282,11 +293,10 @@ impl Scratch {
         let rows = || Aligned::zeros(atoms * shape.width);
         Self {
             codes: rows(),
-            rows: (0..atoms).map(|j| j * shape.width).collect(),
             mask: rows(),
             rhs: rows(),
             gamma: rows(),
-            transposed: Transposed::new(n, shape),
+            transposed: Transposed::new(layer.images * layer.geometry.pixels(), n, shape),
             halves: Halves::new(atoms, shape.width),
             sums: Sums {
                 patches: PatchSums::new(m, n, shape),
@@ -330,20 +340,13 @@ impl Scratch {
         solved.0
     }
 
-    /// Adds the tile to the sums over pixels, of which its first `pixels` are not idle.
+    /// Keeps the tile's γ, whose first pixel is the group's pixel `first`, for the sums over pixels.
     #[inline(always)]
-    fn accumulate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, patches: View<V>, pixels: usize) {
-        self.transposed.fill(&self.gamma);
+    fn take_gamma<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
+        self.transposed.fill(first, &self.gamma);
         for (gamma, sum) in rows::<S, V>(&self.gamma).iter().zip(&mut self.sums.lambda1) {
             let total = gamma.iter().fold(simd.splat_f32s(0.0), |a, &b| simd.add_f32s(a, b));
             *sum -= simd.reduce_sum_f32s(total);
         }
-        let reach = self.rows.last().copied().unwrap_or(0);
-        let bases = std::array::from_fn(|v| v * S::F32_LANES);
-        let codes = View::new(&self.codes, bases, &self.rows, reach, S::F32_LANES);
-        self.sums
-            .patches
-            .add::<S, R, V>(simd, patches, &self.transposed, pixels);
-        self.sums.codes.add::<S, R, V>(simd, codes, &self.transposed, pixels);
     }
 }

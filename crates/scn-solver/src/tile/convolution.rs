@@ -120,7 +120,11 @@ pub fn convolution_backward(
         images: group_images(pixels, shape.width),
     };
     stopwatch.lap_all(Part::Convolution);
-    let images = task_images(geometry.batch, layer.images, partial_sums(m * n));
+    let images = task_images(
+        geometry.batch,
+        layer.images,
+        partial_sums(m * n, geometry.batch * pixels),
+    );
     let tasks = x
         .par_chunks(images * image)
         .zip(grad_output.par_chunks(images * n * pixels));
@@ -178,7 +182,7 @@ impl TileTask for Forward<'_> {
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, *images);
+        let mut planes = Planes::of_input(geometry, *images, *shape);
         let window = Window::patches(geometry, &planes, *shape);
         let mut packed = window.scratch();
         let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
@@ -192,7 +196,7 @@ impl TileTask for Forward<'_> {
             planes.fill(x, None);
             for first in (0..images * pixels).step_by(shape.width) {
                 tile.place(first, images);
-                let patches = tile.view::<V>(&window, &planes, &mut packed);
+                let patches = tile.view::<V>(&window, planes.source(), &mut packed);
                 correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
                 tile.store(&result, n, output);
             }
@@ -231,12 +235,13 @@ impl TileTask for Backward<'_> {
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, *images);
+        let mut planes = Planes::of_input(geometry, *images, *shape);
         let window = Window::patches(geometry, &planes, *shape);
         let mut packed = window.scratch();
         let mut sums = PatchSums::new(geometry.patch(), n, *shape);
-        let mut transposed = Transposed::new(n, *shape);
-        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
+        let mut transposed = Transposed::new(images * pixels, n, *shape);
+        let grid = [geometry.output_height(), geometry.output_width()];
+        let mut tile = Tile::new(grid, *shape);
         let mut grad = Aligned::zeros(n * shape.width);
         let mut reader = adjoint.as_ref().map(|adjoint| adjoint.reader(geometry, *images));
         let mut grad_x = self.grad_x;
@@ -250,10 +255,10 @@ impl TileTask for Backward<'_> {
             for first in (0..count * pixels).step_by(shape.width) {
                 tile.place(first, count);
                 tile.load(grad_output, n, &mut grad);
-                transposed.fill(&grad);
-                let patches = tile.view::<V>(&window, &planes, &mut packed);
-                sums.add::<S, R, V>(simd, patches, &transposed, tile.pixels());
+                transposed.fill(first, &grad);
             }
+            let (source, pixels) = (planes.source(), count * pixels);
+            sums.add::<S, R, V>(simd, &window, source, &mut packed, grid, &transposed, pixels);
             if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
                 reader.planes.fill(grad_output, None);
                 reader.write::<S, R, V>(simd, count, &mut grad_x[group * images * image..][..count * image]);

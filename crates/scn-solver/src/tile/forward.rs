@@ -181,7 +181,7 @@ impl TileTask for Task<'_> {
         let (geometry, shape) = (layer.geometry, level.shape());
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, layer.images);
+        let mut planes = Planes::of_input(geometry, layer.images, shape);
         let window = Window::patches(geometry, &planes, shape);
         let mut packed = window.scratch();
         let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], shape);
@@ -194,7 +194,7 @@ impl TileTask for Task<'_> {
             planes.fill(x, layer.normalization);
             for first in (0..images * pixels).step_by(shape.width) {
                 tile.place(first, images);
-                let patches = tile.view::<V>(&window, &planes, &mut packed);
+                let patches = tile.view::<V>(&window, planes.source(), &mut packed);
                 correlate::<S, R, V>(simd, &layer.dictionary, patches, &layer.bias, &mut scratch.b);
                 stopwatch.lap(Part::Convolution, 2 * (n * geometry.patch() * tile.pixels()) as u64);
                 let iterations = scratch.solve::<S, R, V>(simd, layer, tile.pixels());

@@ -6,20 +6,26 @@
 
 use super::aligned::Aligned;
 use super::normalization::Normalization;
-use super::product::View;
-use super::simd::copy;
+use super::product::{Rows, View};
+use super::simd::{copy, map_into};
 use crate::ConvGeometry;
 
-/// A group has at least this many tiles, so that a partial last tile costs little.
-const TILES_PER_GROUP: usize = 8;
-/// Values copied at once when packing; slices are this much longer so that copies may overrun.
-const COPY: usize = 8;
+/// A group has at least this many tiles, and so many where no smaller one wastes little.
+const TILES_PER_GROUP: [usize; 2] = [4, 8];
+/// At most one lane in so many may be idle in a smaller group.
+const IDLE: usize = 25;
 /// Room after the last image for the vectors of idle lanes.
 const SLACK: usize = 16;
 
-/// Images per group, for `pixels` pixels an image.
+/// Images per group, for `pixels` pixels an image: few, so that a group stays in the cache, but such that a partial last
+/// tile costs little.
 pub(super) fn group_images(pixels: usize, tile: usize) -> usize {
-    (TILES_PER_GROUP * tile).div_ceil(pixels.max(1)).max(1)
+    let [few, many] = TILES_PER_GROUP.map(|tiles| (tiles * tile).div_ceil(pixels.max(1)).max(1));
+    let wastes_little = |images: &usize| {
+        let lanes = (images * pixels).next_multiple_of(tile);
+        (lanes - images * pixels) * IDLE <= lanes
+    };
+    (few..many).find(wastes_little).unwrap_or(many)
 }
 
 /// Images per task: whole groups, in at most `tasks` tasks.
@@ -27,8 +33,10 @@ pub(super) fn task_images(batch: usize, group: usize, tasks: usize) -> usize {
     batch.div_ceil(group).div_ceil(tasks).max(1) * group
 }
 
-/// Images `[images][channels]` with zero borders, each plane split into the `stride²` planes of its pixels' residues
-/// modulo the stride: what a strided window reads for consecutive output pixels is contiguous.
+/// Images `[images][channels]` with zero borders, laid out so that what a window reads for consecutive pixels of its
+/// grid is contiguous. Rows and columns are split by their residues modulo the stride. Where rows of the grid are not
+/// whole vectors there is instead one copy of the columns for each place in the window's row, exactly as wide as the
+/// grid, so that rows follow each other without a gap.
 pub(super) struct Planes {
     values: Aligned,
     channels: usize,
@@ -36,55 +44,97 @@ pub(super) struct Planes {
     width: usize,
     border: usize,
     stride: usize,
+    /// Copies of the columns; 0 where they are split by residues.
+    copies: usize,
     /// Rows of a plane, and the distance between them.
     rows: usize,
     pitch: usize,
 }
 
 impl Planes {
-    /// Zero images `channels × height × width` with a border, as a window with this stride reads them.
-    pub(super) fn zeros(
+    /// Zero images `channels × height × width` with a border, as a window of `kernel` columns with this stride reads
+    /// them for the pixels of `grid` (rows, columns).
+    fn zeros(
         images: usize,
         channels: usize,
         [height, width]: [usize; 2],
         border: usize,
+        kernel: usize,
         stride: usize,
+        grid: [usize; 2],
+        shape: TileShape,
     ) -> Self {
+        let whole_rows = grid[1].is_multiple_of(shape.lanes);
+        let whole_images = (grid[0] * grid[1]).is_multiple_of(shape.lanes);
+        let copies = if whole_images && !whole_rows { kernel } else { 0 };
         let rows = (height + 2 * border).div_ceil(stride);
-        let pitch = (width + 2 * border).div_ceil(stride);
-        let image = channels * stride * stride * rows * pitch;
-        Self {
-            values: Aligned::zeros(images * image + SLACK),
+        let pitch = match copies {
+            0 => (width + 2 * border).div_ceil(stride),
+            _ => grid[1],
+        };
+        let mut planes = Self {
+            values: Aligned::zeros(0),
             channels,
             height,
             width,
             border,
             stride,
+            copies,
             rows,
             pitch,
-        }
+        };
+        planes.values = Aligned::zeros(images * planes.image() + SLACK);
+        planes
     }
 
     /// Of the input of a layer.
-    pub(super) fn of_input(geometry: &ConvGeometry, images: usize) -> Self {
+    pub(super) fn of_input(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
         let sides = [geometry.height, geometry.width];
-        Self::zeros(images, geometry.channels, sides, geometry.padding(), geometry.stride)
+        let grid = [geometry.output_height(), geometry.output_width()];
+        let (channels, border) = (geometry.channels, geometry.padding());
+        Self::zeros(
+            images,
+            channels,
+            sides,
+            border,
+            geometry.kernel,
+            geometry.stride,
+            grid,
+            shape,
+        )
     }
 
-    /// Of the output of a layer, as the gradient's windows read it.
-    pub(super) fn of_output(geometry: &ConvGeometry, images: usize) -> Self {
-        let sides = [geometry.output_height(), geometry.output_width()];
-        Self::zeros(images, geometry.atoms, sides, geometry.padding(), 1)
+    /// Of the output of a layer, as the input pixels of one residue modulo the stride read it.
+    pub(super) fn of_output(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
+        let grid = [geometry.output_height(), geometry.output_width()];
+        let (channels, border) = (geometry.atoms, geometry.padding());
+        // With a stride the residues have grids of different widths.
+        let kernel = if geometry.stride == 1 { geometry.kernel } else { 0 };
+        Self::zeros(images, channels, grid, border, kernel, 1, grid, shape)
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            values: &self.values,
+            image: self.image(),
+            pitch: self.pitch,
+        }
     }
 
     fn image(&self) -> usize {
-        self.channels * self.stride * self.stride * self.rows * self.pitch
+        let columns = if self.copies == 0 { self.stride } else { self.copies };
+        self.channels * columns * self.stride * self.rows * self.pitch
     }
 
-    /// Where row `y`, column `x` of a channel lies in an image; both count from the corner of the border.
+    /// Where a window that starts at row `y`, column `x` of a channel reads, counted from the corner of the border.
     pub(super) fn address(&self, channel: usize, y: usize, x: usize) -> usize {
-        let plane = (channel * self.stride + y % self.stride) * self.stride + x % self.stride;
-        (plane * self.rows + y / self.stride) * self.pitch + x / self.stride
+        let row = |plane: usize| (plane * self.rows + y / self.stride) * self.pitch;
+        if self.copies == 0 {
+            let plane = (channel * self.stride + x % self.stride) * self.stride + y % self.stride;
+            row(plane) + x / self.stride
+        } else {
+            row((channel * self.copies + x) * self.stride + y % self.stride)
+        }
     }
 
     /// Copies in `images [images, c, h, w]`, at most as many as there is room for, normalised.
@@ -98,31 +148,80 @@ impl Planes {
             for (y, line) in plane.chunks_exact(self.width).enumerate() {
                 let y = y + self.border;
                 if self.stride == 1 {
-                    let at = first + self.address(channel, y, self.border);
-                    let target = &mut self.values[at..at + self.width];
-                    if slope == 1.0 && mean == 0.0 {
-                        copy(line, target);
-                    } else {
-                        let values = target.iter_mut().zip(line);
-                        values.for_each(|(target, value)| *target = (value - mean) * slope);
-                    }
-                    continue;
+                    self.write(first, channel, y, 0, line, |value| (value - mean) * slope);
+                } else {
+                    self.write_strided(first, channel, y, line, |value| (value - mean) * slope);
                 }
-                for residue in 0..self.stride {
-                    // The first column inside the border with this residue.
-                    let skipped = (residue + self.stride - self.border % self.stride) % self.stride;
-                    let at = first + self.address(channel, y, skipped + self.border);
-                    let values = line.iter().skip(skipped).step_by(self.stride);
-                    for (target, value) in self.values[at..].iter_mut().zip(values) {
-                        *target = (value - mean) * slope;
-                    }
-                }
+            }
+        }
+    }
+
+    /// Writes consecutive values from column `x` of a row, at stride 1.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        first: usize,
+        channel: usize,
+        y: usize,
+        x: usize,
+        values: &[f32],
+        map: impl Fn(f32) -> f32 + Copy,
+    ) {
+        let x = x + self.border;
+        if self.copies == 0 {
+            let at = first + self.address(channel, y, x);
+            map_into(values, &mut self.values[at..at + values.len()], map);
+            return;
+        }
+        for copy in 0..self.copies {
+            let skipped = copy.saturating_sub(x).min(values.len());
+            let end = (self.pitch + copy).saturating_sub(x).min(values.len()).max(skipped);
+            let at = first + self.address(channel, y, copy) + (x + skipped).saturating_sub(copy);
+            map_into(&values[skipped..end], &mut self.values[at..at + end - skipped], map);
+        }
+    }
+
+    /// Writes a whole row at a stride beyond 1.
+    #[inline(always)]
+    fn write_strided(&mut self, first: usize, channel: usize, y: usize, line: &[f32], map: impl Fn(f32) -> f32 + Copy) {
+        let (starts, length) = match self.copies {
+            0 => (self.stride, self.pitch),
+            copies => (copies, self.pitch),
+        };
+        for start in 0..starts {
+            // The first place whose column lies inside the border.
+            let skipped = self.border.saturating_sub(start).div_ceil(self.stride);
+            let at = first + self.address(channel, y, start) + skipped;
+            let column = start + skipped * self.stride - self.border;
+            let values = line.iter().skip(column).step_by(self.stride);
+            let targets = self.values[at..].iter_mut().take(length - skipped.min(length));
+            for (target, value) in targets.zip(values) {
+                *target = map(*value);
             }
         }
     }
 }
 
-/// Which values of [`Planes`] a window holds around each pixel of a grid.
+/// What windows are read from: images so far apart, with rows so far apart.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    values: &'a [f32],
+    image: usize,
+    pitch: usize,
+}
+
+impl<'a> Source<'a> {
+    /// `[images, channels, rows, columns]` without borders.
+    pub(super) fn of_channels(values: &'a [f32], channels: usize, [rows, columns]: [usize; 2]) -> Self {
+        Self {
+            values,
+            image: channels * rows * columns,
+            pitch: columns,
+        }
+    }
+}
+
+/// Which values of a [`Source`] a window holds around each pixel of a grid.
 pub(super) struct Window {
     /// Of each value: its offset from the pixel's own place. In whole blocks; those after the last repeat it.
     offsets: Vec<usize>,
@@ -136,8 +235,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Of values at `offsets` around the pixels of a grid with so many columns.
-    pub(super) fn new(mut offsets: Vec<usize>, columns: usize, shape: TileShape) -> Self {
+    /// Of values at `offsets` in a source; `direct` says that vectors of pixels are contiguous there.
+    fn new(mut offsets: Vec<usize>, direct: bool, shape: TileShape) -> Self {
         let values = offsets.len();
         let last = offsets.last().copied().unwrap_or(0);
         offsets.resize(values.next_multiple_of(shape.block), last);
@@ -148,7 +247,7 @@ impl Window {
             offsets,
             values,
             width: shape.width,
-            direct: columns.is_multiple_of(shape.lanes),
+            direct,
         }
     }
 
@@ -158,16 +257,29 @@ impl Window {
         let offsets = (0..geometry.patch())
             .map(|value| planes.address(value / (k * k), value / k % k, value % k))
             .collect();
-        Self::new(offsets, geometry.output_width(), shape)
+        Self::of_planes(offsets, geometry.output_width(), planes, shape)
+    }
+
+    /// Of values at `offsets` in planes, around the pixels of a grid with so many columns.
+    pub(super) fn of_planes(offsets: Vec<usize>, columns: usize, planes: &Planes, shape: TileShape) -> Self {
+        let direct = columns.is_multiple_of(shape.lanes) || planes.copies > 0;
+        Self::new(offsets, direct, shape)
+    }
+
+    /// The values of a pixel in `[images, channels, pixels]`.
+    pub(super) fn of_channels(channels: usize, pixels: usize, shape: TileShape) -> Self {
+        let offsets = (0..channels).map(|channel| channel * pixels).collect();
+        Self::new(offsets, pixels.is_multiple_of(shape.lanes), shape)
+    }
+
+    /// Whether vectors of pixels are contiguous, so that nothing need be packed.
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct
     }
 
     /// Scratch that [`Tile::view`] packs into.
     pub(super) fn scratch(&self) -> Aligned {
-        Aligned::zeros(if self.direct {
-            0
-        } else {
-            self.values * self.width + COPY
-        })
+        Aligned::zeros(if self.direct { 0 } else { self.values * self.width })
     }
 }
 
@@ -315,11 +427,8 @@ impl Tile {
         for run in &self.runs {
             let first = run.image * planes.image();
             for (channel, lanes) in tile.chunks_exact(self.width).take(planes.channels).enumerate() {
-                let at = first + planes.address(channel, run.y + planes.border, run.x + planes.border);
-                copy(
-                    &lanes[run.lane..run.lane + run.len],
-                    &mut planes.values[at..at + run.len],
-                );
+                let values = &lanes[run.lane..run.lane + run.len];
+                planes.write(first, channel, run.y + planes.border, run.x, values, |value| value);
             }
         }
     }
@@ -330,40 +439,59 @@ impl Tile {
     pub(super) fn view<'a, const V: usize>(
         &self,
         window: &'a Window,
-        planes: &'a Planes,
+        source: Source<'a>,
         scratch: &'a mut [f32],
     ) -> View<'a, V> {
+        let mut bases = [0; V];
+        let rows = self.locate(window, source, scratch, &mut bases);
+        View::new(rows, bases, self.lanes)
+    }
+
+    /// Where the windows around the tile's pixels lie: the rows, and the start of each vector in `bases`.
+    #[inline(always)]
+    pub(super) fn locate<'a>(
+        &self,
+        window: &'a Window,
+        source: Source<'a>,
+        scratch: &'a mut [f32],
+        bases: &mut [usize],
+    ) -> Rows<'a> {
         if !window.direct {
-            self.pack(window, planes, scratch);
-            let bases = std::array::from_fn(|v| v * self.lanes);
-            let reach = window.values.saturating_sub(1) * self.width;
-            return View::new(scratch, bases, &window.packed, reach, self.lanes);
+            self.pack(window, source, scratch);
+            bases
+                .iter_mut()
+                .enumerate()
+                .for_each(|(v, base)| *base = v * self.lanes);
+            return Rows {
+                values: scratch,
+                offsets: &window.packed,
+                reach: window.values.saturating_sub(1) * self.width,
+            };
         }
         let [rows, columns] = self.grid;
-        let Some(Span { image, pixel, .. }) = self.spans.first() else {
-            return View::new(&planes.values, [0; V], &window.offsets, window.reach, self.lanes);
-        };
-        let (first, idle) = (image * rows * columns + pixel, self.pixels());
-        let bases = std::array::from_fn(|v| {
+        let pixels = rows * columns;
+        let first = self.spans.first().map_or(0, |span| span.image * pixels + span.pixel);
+        let idle = self.pixels();
+        for (v, base) in bases.iter_mut().enumerate() {
             let lane = if v * self.lanes < idle { v * self.lanes } else { 0 };
-            let (image, pixel) = ((first + lane) / (rows * columns), (first + lane) % (rows * columns));
-            image * planes.image() + pixel / columns * planes.pitch + pixel % columns
-        });
-        View::new(&planes.values, bases, &window.offsets, window.reach, self.lanes)
+            let (image, pixel) = ((first + lane) / pixels, (first + lane) % pixels);
+            *base = image * source.image + pixel / columns * source.pitch + pixel % columns;
+        }
+        Rows {
+            values: source.values,
+            offsets: &window.offsets,
+            reach: window.reach,
+        }
     }
 
     /// Gathers the windows of the tile's pixels into `[values][width]`.
     #[inline(always)]
-    fn pack(&self, window: &Window, planes: &Planes, packed: &mut [f32]) {
+    fn pack(&self, window: &Window, source: Source, packed: &mut [f32]) {
         for (row, &offset) in window.offsets.iter().take(window.values).enumerate() {
             for run in &self.runs {
-                let at = run.image * planes.image() + run.y * planes.pitch + run.x;
-                let source = planes.values[at + offset..].as_chunks::<COPY>().0;
-                let lanes = packed[row * self.width + run.lane..].as_chunks_mut::<COPY>().0;
-                // Overruns land in lanes that a later run or row writes, or in idle ones.
-                for (lanes, values) in lanes.iter_mut().zip(source).take(run.len.div_ceil(COPY)) {
-                    *lanes = *values;
-                }
+                let at = run.image * source.image + run.y * source.pitch + run.x + offset;
+                let lanes = row * self.width + run.lane;
+                copy(&source.values[at..at + run.len], &mut packed[lanes..lanes + run.len]);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The two matrix products that everything is made of, with their accumulators in registers.
 
 use pulp::Simd;
+use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::simd::{mul_add, rows, rows_mut};
@@ -13,18 +14,17 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs `value(row, column)` in blocks of `r` rows.
-    pub(super) fn new(rows: usize, columns: usize, r: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+    pub(super) fn new(rows: usize, columns: usize, r: usize, value: impl Fn(usize, usize) -> f32 + Sync) -> Self {
         let mut values = Aligned::zeros(rows.div_ceil(r) * r * columns);
-        for row in 0..rows {
-            let block = &mut values[row / r * r * columns..];
-            for column in 0..columns {
-                block[column * r + row % r] = value(row, column);
+        let block = r * columns;
+        values.par_chunks_mut(block.max(1)).enumerate().for_each(|(i, block)| {
+            for row in i * r..rows.min((i + 1) * r) {
+                for column in 0..columns {
+                    block[column * r + row % r] = value(row, column);
+                }
             }
-        }
-        Self {
-            values,
-            block: r * columns,
-        }
+        });
+        Self { values, block }
     }
 
     /// Block `i`: for every column the `R` values of its rows.
@@ -34,7 +34,27 @@ impl Packed {
     }
 }
 
-/// Rows of a tile that lie anywhere in one slice: vector `v` of row `i` starts at `bases[v] + offsets[i]`.
+/// Rows of pixels that lie anywhere in one slice: the vector of row `i` that starts at `base` is at
+/// `base + offsets[i]`.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) offsets: &'a [usize],
+    /// The largest offset.
+    pub(super) reach: usize,
+}
+
+impl Rows<'_> {
+    /// # Panics
+    /// Where a row of `lanes` values from one of the bases would end beyond the slice.
+    #[inline(always)]
+    fn check(&self, bases: &[usize], lanes: usize) {
+        debug_assert!(self.offsets.iter().all(|&offset| offset <= self.reach));
+        assert!(bases.iter().all(|base| base + self.reach + lanes <= self.values.len()));
+    }
+}
+
+/// The rows of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a, const V: usize> {
     values: &'a [f32],
@@ -43,14 +63,12 @@ pub(super) struct View<'a, const V: usize> {
 }
 
 impl<'a, const V: usize> View<'a, V> {
-    /// `reach` is the largest offset.
-    ///
     /// # Panics
     /// Where a row of `lanes` values would end beyond the slice.
     #[inline(always)]
-    pub(super) fn new(values: &'a [f32], bases: [usize; V], offsets: &'a [usize], reach: usize, lanes: usize) -> Self {
-        debug_assert!(offsets.iter().all(|&offset| offset <= reach));
-        assert!(bases.iter().all(|base| base + reach + lanes <= values.len()));
+    pub(super) fn new(rows: Rows<'a>, bases: [usize; V], lanes: usize) -> Self {
+        rows.check(&bases, lanes);
+        let Rows { values, offsets, .. } = rows;
         Self { values, bases, offsets }
     }
 
@@ -112,42 +130,43 @@ fn accumulate<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `sum[i, :] += Σ_p left[i, p]·right[p, :]` over the first `vectors` vectors of pixels, for the rows of a view and
-/// `right [pixels, width]`, `width` being a multiple of the vector: the weight gradient of a tile.
+/// `sum[i, :] += Σ_p left[i, p]·right[p, :]` over the pixels of the vectors that start at `bases`, for
+/// `right [pixels, width]`, `width` being a multiple of the vector: the gradient of weights.
 #[inline(always)]
-pub(super) fn outer_product<S: Simd, const R: usize, const V: usize>(
+pub(super) fn outer_product<S: Simd, const R: usize>(
     simd: S,
-    left: View<V>,
+    left: Rows,
+    bases: &[usize],
     right: &[f32],
     sum: &mut [f32],
-    vectors: usize,
     width: usize,
 ) {
+    left.check(bases, S::F32_LANES);
     let columns = width / S::F32_LANES;
     let mut done = 0;
     while done < columns {
         let first = done * S::F32_LANES;
         done += match columns - done {
-            1 => outer_columns::<S, R, V, 1>(simd, left, right, sum, vectors, width, first),
-            2 | 4 => outer_columns::<S, R, V, 2>(simd, left, right, sum, vectors, width, first),
-            _ => outer_columns::<S, R, V, 3>(simd, left, right, sum, vectors, width, first),
+            1 => outer_columns::<S, R, 1>(simd, left, bases, right, sum, width, first),
+            2 | 4 => outer_columns::<S, R, 2>(simd, left, bases, right, sum, width, first),
+            _ => outer_columns::<S, R, 3>(simd, left, bases, right, sum, width, first),
         };
     }
 }
 
 /// `W` vectors of columns of [`outer_product`], from column `first`; returns `W`.
 #[inline(always)]
-fn outer_columns<S: Simd, const R: usize, const V: usize, const W: usize>(
+fn outer_columns<S: Simd, const R: usize, const W: usize>(
     simd: S,
-    left: View<V>,
+    left: Rows,
+    bases: &[usize],
     right: &[f32],
     sum: &mut [f32],
-    vectors: usize,
     width: usize,
     first: usize,
 ) -> usize {
     let panel = W * S::F32_LANES;
-    assert!(vectors <= V && vectors * S::F32_LANES * width <= right.len() && first + panel <= width);
+    assert!(bases.len() * S::F32_LANES * width <= right.len() && first + panel <= width);
     let (offsets, rest) = left.offsets.as_chunks::<R>();
     assert!(rest.is_empty(), "offsets come in whole blocks");
     for (offsets, sum) in offsets.iter().zip(sum.chunks_exact_mut(R * width)) {
@@ -155,11 +174,11 @@ fn outer_columns<S: Simd, const R: usize, const V: usize, const W: usize>(
         for r in 0..R {
             acc[r] = rows::<S, W>(&sum[r * width + first..][..panel])[0];
         }
-        for v in 0..vectors {
+        for (v, base) in bases.iter().enumerate() {
             let mut rows = [left.values.as_ptr(); R];
             for r in 0..R {
-                // SAFETY: as in `View::row`.
-                rows[r] = unsafe { rows[r].add(left.bases[v] + offsets[r]) };
+                // SAFETY: `check` made sure that a vector at any base and any of the offsets lies within the slice.
+                rows[r] = unsafe { rows[r].add(base + offsets[r]) };
             }
             for p in 0..S::F32_LANES {
                 // SAFETY: pixel v·LANES + p and columns first..first + panel lie within `right`, as asserted.

@@ -1,6 +1,7 @@
 //! `Q = DᵀD + diagonal·I` of a dictionary, and its largest eigenvalue.
 
 use pulp::Simd;
+use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::product::{Packed, product};
@@ -20,7 +21,7 @@ pub(super) struct Quadratic {
 impl Quadratic {
     /// Of `weight [n, m]`, one atom a row; `diagonal` is λ₂ or the backward ridge on top of it.
     pub(super) fn new(weight: &[f32], n: usize, m: usize, diagonal: f32, level: SimdLevel) -> Self {
-        let mut values = level.run(Gram { weight, n, m });
+        let mut values = gram(weight, n, m, level);
         for j in 0..n {
             values[j * n + j] += diagonal;
         }
@@ -43,41 +44,68 @@ impl Quadratic {
     }
 }
 
-/// `DᵀD` of a dictionary `weight [n, m]`: the tile product with atoms in the place of pixels.
-struct Gram<'a> {
-    weight: &'a [f32],
-    n: usize,
-    m: usize,
+/// `DᵀD [n, n]` of a dictionary `weight [n, m]`: the tile product with atoms in the place of pixels.
+fn gram(weight: &[f32], n: usize, m: usize, level: SimdLevel) -> Vec<f32> {
+    let shape = level.shape();
+    let packed = Packed::new(n, m, shape.block, |j, i| weight[j * m + i]);
+    let mut gram = vec![0.0; n * n];
+    // G is symmetric: a tile's columns are rows as well.
+    gram.par_chunks_mut(shape.width * n.max(1))
+        .enumerate()
+        .for_each(|(tile, rows)| {
+            level.run(GramRows {
+                weight,
+                packed: &packed,
+                first: tile * shape.width,
+                n,
+                m,
+                rows,
+            })
+        });
+    gram
 }
 
-impl TileTask for Gram<'_> {
-    type Output = Vec<f32>;
+struct GramRows<'a> {
+    weight: &'a [f32],
+    packed: &'a Packed,
+    first: usize,
+    n: usize,
+    m: usize,
+    rows: &'a mut [f32],
+}
+
+impl TileTask for GramRows<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Vec<f32> {
-        let Self { weight, n, m } = self;
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        let Self {
+            weight,
+            packed,
+            first,
+            n,
+            m,
+            rows: target,
+        } = self;
         let width = V * S::F32_LANES;
-        let packed = Packed::new(n, m, R, |j, i| weight[j * m + i]);
+        let atoms = target.len() / n;
         let mut transposed = Aligned::zeros(m * width);
         let mut block = Aligned::zeros(R * width);
-        let mut gram = vec![0.0; n * n];
-        for first in (0..n).step_by(width) {
-            let atoms = width.min(n - first);
+        for j in 0..atoms {
             for i in 0..m {
-                for j in 0..atoms {
-                    transposed[i * width + j] = weight[(first + j) * m + i];
-                }
+                transposed[i * width + j] = weight[(first + j) * m + i];
             }
-            for top in (0..n).step_by(R) {
-                let zero = [[simd.splat_f32s(0.0); V]; R];
-                let sums = product(simd, packed.block::<R>(top / R), rows::<S, V>(&transposed), zero);
-                rows_mut::<S, V>(&mut block).copy_from_slice(&sums);
-                for (r, row) in block.chunks_exact(width).enumerate().take(n - top) {
-                    gram[(top + r) * n + first..][..atoms].copy_from_slice(&row[..atoms]);
+        }
+        for top in (0..n).step_by(R) {
+            let zero = [[simd.splat_f32s(0.0); V]; R];
+            let sums = product(simd, packed.block::<R>(top / R), rows::<S, V>(&transposed), zero);
+            rows_mut::<S, V>(&mut block).copy_from_slice(&sums);
+            for (r, sums) in block.chunks_exact(width).enumerate().take(n - top) {
+                for (row, &sum) in target.chunks_exact_mut(n).zip(sums) {
+                    row[top + r] = sum;
                 }
             }
         }
-        gram
     }
 }
 

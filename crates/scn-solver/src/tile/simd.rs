@@ -195,6 +195,14 @@ pub(super) fn copy(source: &[f32], target: &mut [f32]) {
     }
 }
 
+/// Writes `map` of a short slice without a call; both have the same length.
+#[inline(always)]
+pub(super) fn map_into(source: &[f32], target: &mut [f32], map: impl Fn(f32) -> f32) {
+    for (target, &source) in target.iter_mut().zip(source) {
+        *target = map(source);
+    }
+}
+
 /// A slice as rows of `V` vectors.
 #[inline(always)]
 pub(super) fn rows<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {

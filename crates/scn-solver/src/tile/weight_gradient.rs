@@ -5,43 +5,55 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::layout::TileShape;
-use super::product::{View, outer_product};
+use super::layout::{Source, Tile, TileShape, Window};
+use super::product::outer_product;
 
 /// At most this many partial sums over the batch exist at once; they are added in order.
 const PARTIAL_SUMS: usize = 32;
 /// At most this many values in all partial sums together (256 MiB), unless a single one is larger.
 const PARTIAL_VALUES: usize = 1 << 26;
+/// A partial sum has at least this many pixels, so that clearing and adding it costs little beside them.
+const PARTIAL_PIXELS: usize = 1 << 10;
 /// Values that one thread adds at once.
 const SUM_CHUNK: usize = 1 << 12;
 
-/// How many partial sums of `values` values there are. It depends on the layer alone, and so do the results.
-pub(super) fn partial_sums(values: usize) -> usize {
-    (PARTIAL_VALUES / values.max(1)).clamp(1, PARTIAL_SUMS)
+/// How many partial sums of `values` values over `pixels` pixels there are. It depends on the layer alone, and so do the
+/// results.
+pub(super) fn partial_sums(values: usize, pixels: usize) -> usize {
+    let worthwhile = (PARTIAL_VALUES / values.max(1)).min(pixels / PARTIAL_PIXELS);
+    worthwhile.clamp(1, PARTIAL_SUMS)
 }
 
-/// A tile's `[atoms][pixels]` as `[pixels][atoms]`, with the atoms padded to whole vectors by zeros.
+/// Vectors of pixels that are added at once: so many stay in the cache while all windows' values pass, and the sums are
+/// read and written once for all of them.
+const CHUNK: usize = 8;
+/// As many as that or as a tile has at any SIMD level.
+const MAX_VECTORS: usize = 8;
+
+/// The gradients γ of a group as `[pixels][atoms]`, with the atoms padded to whole vectors by zeros.
 pub(super) struct Transposed {
     values: Aligned,
     columns: usize,
-    shape: TileShape,
+    width: usize,
 }
 
 impl Transposed {
-    pub(super) fn new(atoms: usize, shape: TileShape) -> Self {
+    /// With room for `pixels` pixels.
+    pub(super) fn new(pixels: usize, atoms: usize, shape: TileShape) -> Self {
         let columns = atoms.next_multiple_of(shape.lanes);
         Self {
-            values: Aligned::zeros(shape.width * columns),
+            values: Aligned::zeros(pixels.next_multiple_of(shape.width) * columns),
             columns,
-            shape,
+            width: shape.width,
         }
     }
 
+    /// Takes in the tile `[atoms][pixels]` from pixel `first`; its idle lanes are 0.
     #[inline(always)]
-    pub(super) fn fill(&mut self, tile: &[f32]) {
-        let width = self.shape.width;
-        for (j, row) in tile.chunks_exact(width).take(self.columns).enumerate() {
-            for (target, &value) in self.values.chunks_exact_mut(self.columns).zip(row) {
+    pub(super) fn fill(&mut self, first: usize, tile: &[f32]) {
+        let target = &mut self.values[first * self.columns..][..self.width * self.columns];
+        for (j, row) in tile.chunks_exact(self.width).take(self.columns).enumerate() {
+            for (target, &value) in target.chunks_exact_mut(self.columns).zip(row) {
                 target[j] = value;
             }
         }
@@ -52,7 +64,6 @@ impl Transposed {
 pub(super) struct PatchSums {
     values: Aligned,
     columns: usize,
-    lanes: usize,
 }
 
 impl PatchSums {
@@ -62,28 +73,38 @@ impl PatchSums {
         Self {
             values: Aligned::zeros(values.next_multiple_of(shape.block) * columns),
             columns,
-            lanes: shape.lanes,
         }
     }
 
-    /// Adds the first `pixels` pixels of a tile.
+    /// Adds the `pixels` pixels of a group, those of a `grid` in each image.
     #[inline(always)]
     pub(super) fn add<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        windows: View<V>,
+        window: &Window,
+        source: Source,
+        packed: &mut [f32],
+        grid: [usize; 2],
         gradients: &Transposed,
         pixels: usize,
     ) {
-        let vectors = pixels.div_ceil(self.lanes);
-        outer_product::<S, R, V>(
-            simd,
-            windows,
-            &gradients.values,
-            &mut self.values,
-            vectors,
-            self.columns,
-        );
+        let images = pixels / (grid[0] * grid[1]);
+        // Windows are packed for tiles of the usual width.
+        let vectors = if window.is_direct() { CHUNK } else { V };
+        let shape = TileShape {
+            block: R,
+            lanes: S::F32_LANES,
+            width: vectors * S::F32_LANES,
+        };
+        let mut tile = Tile::new(grid, shape);
+        let mut bases = [0; MAX_VECTORS];
+        for first in (0..pixels).step_by(shape.width) {
+            tile.place(first, images);
+            let bases = &mut bases[..tile.pixels().div_ceil(S::F32_LANES)];
+            let rows = tile.locate(window, source, packed, bases);
+            let gradients = &gradients.values[first * self.columns..];
+            outer_product::<S, R>(simd, rows, bases, gradients, &mut self.values, self.columns);
+        }
     }
 
     /// The sum for window value `i` and atom `j`.
