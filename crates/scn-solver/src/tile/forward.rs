@@ -254,7 +254,7 @@ impl Scratch {
         }
         let (iterations, norms) = self.iterate::<S, R, V>(simd, layer);
         let (spent, residuals) = self.report.split_at_mut(width);
-        relative(&norms, spent, residuals);
+        rows_mut::<S, V>(residuals)[0] = relative(simd, &norms);
         spent.fill(iterations as f32);
         if defective {
             let defects = self.defect[..pixels]

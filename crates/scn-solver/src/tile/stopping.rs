@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::simd::{all_within, rows_mut};
+use super::simd::all_within;
 
 /// Squared norms per pixel of a tile.
 #[derive(Clone, Copy)]
@@ -45,14 +45,14 @@ impl<S: Simd, const V: usize> Stopping<S, V> {
     }
 }
 
-/// Writes the relative residual of each pixel.
+/// The relative residual of each pixel; 0 where the residual is, whatever it is relative to.
 #[inline(always)]
-pub(super) fn relative<S: Simd, const V: usize>(norms: &Norms<S, V>, reference: &mut [f32], target: &mut [f32]) {
-    rows_mut::<S, V>(target)[0] = norms.residual;
-    rows_mut::<S, V>(reference)[0] = norms.values;
-    for (target, reference) in target.iter_mut().zip(reference) {
-        if *target != 0.0 {
-            *target = (*target / *reference).sqrt();
-        }
+pub(super) fn relative<S: Simd, const V: usize>(simd: S, norms: &Norms<S, V>) -> [S::f32s; V] {
+    let zero = simd.splat_f32s(0.0);
+    let mut relative = norms.residual;
+    for v in 0..V {
+        let ratio = simd.sqrt_f32s(simd.div_f32s(relative[v], norms.values[v]));
+        relative[v] = simd.select_f32s(simd.equal_f32s(relative[v], zero), zero, ratio);
     }
+    relative
 }
