@@ -5,8 +5,10 @@ mod device;
 // burn deprecates the NdArray backend; here it stays for as long as burn carries it.
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod sparse_coding;
+mod tile_plan;
 
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, open};
 pub use sparse_coding::{
     SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, sparse_code2d, sparse_code2d_vjp,
 };
+pub use tile_plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};
