@@ -2,6 +2,8 @@
 
 use burn::tensor::Device;
 
+use crate::tile_plan::DeviceLimits;
+
 /// A device as experiment files and the command line name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceRequest {
@@ -112,6 +114,11 @@ pub fn describe(device: &Device) -> String {
     }
 }
 
+/// What the device lends to one workgroup of the wgpu kernels, or `None` where it is no wgpu device. Opens it.
+pub fn workgroup_limits(device: &Device) -> Option<DeviceLimits> {
+    wgpu::workgroup_limits(device)
+}
+
 #[cfg(feature = "ndarray")]
 #[allow(deprecated)] // The backend is upstream's to deprecate and the caller's to choose.
 fn ndarray() -> Result<Device, DeviceError> {
@@ -133,7 +140,7 @@ mod wgpu {
     use burn::tensor::Device;
     use cubecl::device::{WgpuDevice, WgpuDeviceKind};
 
-    use super::{ADAPTER_VARIABLE, DeviceError};
+    use super::{ADAPTER_VARIABLE, DeviceError, DeviceLimits};
 
     pub(super) fn real_gpu() -> Option<Device> {
         let adapter = choose().ok()?;
@@ -176,11 +183,20 @@ mod wgpu {
         }
     }
 
+    fn adapter(device: &Device) -> Option<WgpuDevice> {
+        match device.as_dispatch().clone().inner() {
+            DispatchDevice::Cube(cubecl::Device::Wgpu(adapter)) => Some(adapter),
+            _ => None,
+        }
+    }
+
+    pub(super) fn workgroup_limits(device: &Device) -> Option<DeviceLimits> {
+        let client = cubecl::Device::Wgpu(adapter(device)?).client();
+        Some(crate::backends::limits_of(&client))
+    }
+
     pub(super) fn describe(device: &Device) -> Option<String> {
-        let dispatch = device.as_dispatch().clone().inner();
-        let DispatchDevice::Cube(cubecl::Device::Wgpu(adapter)) = dispatch else {
-            return None;
-        };
+        let adapter = adapter(device)?;
         let kind = match adapter.kind {
             WgpuDeviceKind::DiscreteGpu(_) => "discrete GPU",
             WgpuDeviceKind::IntegratedGpu(_) => "integrated GPU",
@@ -201,7 +217,7 @@ mod wgpu {
 mod wgpu {
     use burn::tensor::Device;
 
-    use super::{DeviceError, DeviceRequest};
+    use super::{DeviceError, DeviceLimits, DeviceRequest};
 
     pub(super) fn real_gpu() -> Option<Device> {
         None
@@ -214,6 +230,10 @@ mod wgpu {
     }
 
     pub(super) fn describe(_: &Device) -> Option<String> {
+        None
+    }
+
+    pub(super) fn workgroup_limits(_: &Device) -> Option<DeviceLimits> {
         None
     }
 }

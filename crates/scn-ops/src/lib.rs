@@ -9,11 +9,15 @@ mod convolution;
 mod device;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod sparse_coding;
+mod tile_plan;
+mod wgpu_bound;
 
 pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize_batch};
 pub use convolution::{Convolution, ConvolutionVjp, convolve2d};
-pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open};
+pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
 pub use sparse_coding::{
     Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
     normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
 };
+pub use tile_plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};
+pub use wgpu_bound::{A100, GpuFigures, Limit, WgpuBound, wgpu_bound};

@@ -13,6 +13,9 @@ mod ndarray;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]
 mod tensor_ops;
 
+#[cfg(feature = "wgpu")]
+pub(crate) use cube::limits_of;
+
 use burn::backend::TensorMetadata;
 use scn_solver::ConvGeometry;
 

@@ -1,17 +1,19 @@
-//! Cyclic coordinate descent, `αⱼ ← max(0, αⱼ + (bⱼ − (Qα)ⱼ)/Qⱼⱼ)`, one pixel a unit and all sweeps in one launch.
+//! Cyclic coordinate descent, `αⱼ ← max(0, αⱼ + (bⱼ − (Qα)ⱼ)/Qⱼⱼ)`, one tile a workgroup and all sweeps in one launch.
+//! The owners of a block change its codes one after the other, so that the result is that of plain coordinate descent.
 
 use cubecl::prelude::*;
 
-use super::block::{BLOCK, Block, Four, diagonal};
-use super::pixel::{
-    Extent, first_atom, first_solve, is_nan_or_infinite, linear_term, relative_residual, squared_gap, step_bound,
-};
+use super::numbers::{Four, exceeds, inverse_or_zero, step_bound};
+use super::problem::{Certificate, report};
+use super::tile::{Extent, Registers, Tile, registers};
+use crate::tile_plan::{ATOMS_PER_UNIT, TilePlan};
 
 /// Codes `[b, n, h', w']` and solves `[b, 2, h', w']` for `b = correlations − lambda1`, given Q `[8·blocks, 8·blocks]` and
-/// L `[1]`, until ρ ≤ tolerance or `max_iterations`; `resumed` (0 or 1) continues from the codes and solves of a launch before.
+/// L `[1]`, until ρ ≤ tolerance for every pixel of the tile or `max_iterations`; after `done` iterations of launches
+/// before, from their codes.
 ///
 /// After a sweep the steps it took stand in for the certificate, `Σ(δⱼQⱼⱼ/L)² ≤ tolerance²·‖α‖²`; where they are small
-/// enough, and at the cap, the certificate itself is computed.
+/// enough, to begin with and at the cap, the residuals are computed anew and the certificate from them.
 #[cube(launch_unchecked)]
 pub(super) fn coordinate_descent_kernel(
     correlations: &[f32],
@@ -22,99 +24,97 @@ pub(super) fn coordinate_descent_kernel(
     solves: &mut [f32],
     extent: &Extent,
     tolerance: f32,
+    done: u32,
     max_iterations: u32,
     infinity: f32,
     not_a_number: f32,
-    resumed: u32,
-    #[comptime] column_length: usize,
-    #[comptime] units: usize,
+    #[comptime] plan: TilePlan,
 ) {
-    let pixel = ABSOLUTE_POS;
-    if pixel >= extent.problems {
-        terminate!();
-    }
-    let unit = UNIT_POS as usize;
-    let mut column = Shared::<[f32]>::new_slice(column_length);
-    let first = first_atom(pixel, extent);
-    let solve = first_solve(pixel, extent.pixels);
+    let mut tile = Tile::new(quadratic, extent, plan);
     let bound = step_bound(lipschitz[0]);
-
-    let mut residual = 0.0f32;
-    let mut iterations = 0u32;
-    if resumed == 1u32 {
-        residual = solves[solve + extent.pixels];
-        if is_nan_or_infinite(codes[first]) || residual <= tolerance {
-            terminate!();
-        }
-        iterations = u32::cast_from(solves[solve]);
-    }
-    let mut broken = false.runtime();
-    let mut gap = 0.0f32;
-    for j in 0..extent.blocks * BLOCK {
-        let mut code = 0.0f32;
-        if resumed == 1u32 {
-            if j < extent.atoms {
-                code = codes[first + j * extent.pixels];
-            }
-        } else {
-            let b = linear_term(correlations, lambda1, first, j, extent);
-            broken = broken || is_nan_or_infinite(b);
-            gap += squared_gap(0.0f32, -b / bound);
-        }
-        column[j * units + unit] = code;
-    }
-    if resumed == 0u32 && !broken {
-        residual = relative_residual(gap, 0.0f32, infinity);
+    let bounds = Four::broadcast(tolerance);
+    let mut solution = registers();
+    let mut residual = registers();
+    if done > 0u32 {
+        solution = tile.load(&*codes, 0usize, extent);
     }
 
-    while residual > tolerance && iterations < max_iterations {
-        let mut moved = 0.0f32;
-        let mut size = 0.0f32;
-        for block in 0..extent.blocks {
-            let mut product = Block::product(quadratic, &column, block, extent.blocks, unit, units);
-            #[unroll]
-            for within in 0..BLOCK {
-                let j = block * BLOCK + within;
-                let diagonal = diagonal(quadratic, block, extent.blocks, within);
-                if diagonal > 0.0f32 {
-                    let b = linear_term(correlations, lambda1, first, j, extent);
-                    let code = column[j * units + unit];
-                    let updated = f32::max(code + (b - product.at(within)) / diagonal, 0.0f32);
-                    let change = updated - code;
-                    product.correct(quadratic, j, block, extent.blocks, change);
-                    column[j * units + unit] = updated;
-                    let step = change * diagonal / bound;
-                    moved += step * step;
-                    size += updated * updated;
-                }
-            }
+    let mut certificate = Certificate::new();
+    let mut iterations = done;
+    let mut uncertain = true.runtime();
+    let mut running = true.runtime();
+    while running {
+        if uncertain {
+            certificate.renew(
+                &mut tile,
+                correlations,
+                lambda1,
+                quadratic,
+                bound,
+                infinity,
+                &mut solution,
+                &mut residual,
+                iterations > 0u32,
+                extent,
+            );
+            let rho = certificate.rho;
+            running = tile.any(exceeds(rho, bounds)) && iterations < max_iterations;
         }
-        iterations += 1u32;
-        if moved <= tolerance * tolerance * size || iterations == max_iterations {
-            let mut gap = 0.0f32;
+        if running {
             for block in 0..extent.blocks {
-                let product = Block::product(quadratic, &column, block, extent.blocks, unit, units);
-                #[unroll]
-                for within in 0..BLOCK {
-                    let j = block * BLOCK + within;
-                    let gradient = product.at(within) - linear_term(correlations, lambda1, first, j, extent);
-                    gap += squared_gap(column[j * units + unit], gradient / bound);
+                if tile.block == block {
+                    descend(&mut tile, quadratic, bound, &mut solution, &mut residual, extent);
                 }
+                tile.apply(quadratic, &mut residual, block, extent, false);
             }
-            residual = relative_residual(gap, size, infinity);
+            iterations += 1u32;
+            let moved = tile.accumulated(0usize);
+            let size = tile.accumulated(1usize);
+            uncertain = !tile.any(exceeds(moved, bounds * bounds * size)) || iterations == max_iterations;
         }
     }
+    // A tile that an earlier launch has solved keeps its iterations.
+    if iterations > done || done == 0u32 {
+        report(
+            &tile,
+            &mut solution,
+            iterations,
+            &certificate,
+            not_a_number,
+            codes,
+            solves,
+            extent,
+        );
+    }
+}
 
-    for j in 0..extent.atoms {
-        let mut code = column[j * units + unit];
-        if broken {
-            code = not_a_number;
-        }
-        codes[first + j * extent.pixels] = code;
+/// Updates the codes of the unit's block one after the other, corrects the block's residuals, publishes the changes and
+/// accumulates `Σ(δⱼQⱼⱼ/L)²` and `‖α‖²`.
+#[cube]
+fn descend(
+    tile: &mut Tile,
+    quadratic: &[Four],
+    bound: f32,
+    solution: &mut Registers,
+    residual: &mut Registers,
+    extent: &Extent,
+) {
+    let mut moved = Four::broadcast(0.0f32);
+    let mut size = Four::broadcast(0.0f32);
+    #[unroll]
+    for j in 0..ATOMS_PER_UNIT {
+        let diagonal = tile.diagonal(quadratic, j, extent);
+        let code = solution[j];
+        let step = residual[j] * Four::broadcast(inverse_or_zero(diagonal));
+        let updated = max(code + step, Four::broadcast(0.0f32));
+        let change = updated - code;
+        solution[j] = updated;
+        tile.correct(quadratic, residual, j, change, extent);
+        tile.publish(j, change);
+        let step = change * Four::broadcast(diagonal / bound);
+        moved += step * step;
+        size += updated * updated;
     }
-    if broken {
-        residual = not_a_number;
-    }
-    solves[solve] = f32::cast_from(iterations);
-    solves[solve + extent.pixels] = residual;
+    tile.accumulate(0usize, moved);
+    tile.accumulate(1usize, size);
 }

@@ -1,22 +1,28 @@
 //! FISTA with or without gradient restart (Sun, Nasrabadi & Tran, arXiv:1701.08349, appendix A; O'Donoghue & Candès,
-//! 2015), one pixel a unit and all iterations in one launch.
+//! 2015), one tile a workgroup and all iterations in one launch; momentum and restarts are each pixel's own.
+//!
+//! What an iteration adds to the codes, `δ = α⁺ − α`, carries it: `γ⁺ = α⁺ + m·δ`, and as Q is linear the residual
+//! there is `r + (1 + m)·d` with `r = b − Qα` and `d = −Qδ`, so that one product an iteration serves.
 
 use cubecl::prelude::*;
 
-use super::block::{BLOCK, Block, Four};
-use super::pixel::{
-    Extent, first_atom, first_solve, is_nan_or_infinite, linear_term, relative_residual, squared_gap, step_bound,
-};
+use super::numbers::{Four, exceeds, squared_gap, step_bound};
+use super::problem::{Certificate, report};
+use super::tile::{Extent, Tile, registers};
+use crate::tile_plan::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
 
-/// Planes as large as the codes that the state holds besides one number a pixel: γ, Qγ and Qα.
-pub(super) const STATE_PLANES: usize = 3;
+/// Planes like the codes that a later launch needs: δ and d.
+pub(super) const STATE_PLANES: usize = 2;
+
+/// Numbers of every pixel that it needs besides: s and m.
+pub(super) const STATE_NUMBERS: usize = 2;
 
 /// Codes `[b, n, h', w']` and solves `[b, 2, h', w']` for `b = correlations − lambda1`, given Q `[8·blocks, 8·blocks]` and
-/// L `[1]`, until ρ ≤ tolerance or `max_iterations`; `resumed` (0 or 1) continues from the codes, solves and state of a launch
-/// before.
+/// L `[1]`, until ρ ≤ tolerance for every pixel of the tile or `max_iterations`; after `done` iterations of launches
+/// before, from their codes and state ([`STATE_PLANES`] like the codes, then [`STATE_NUMBERS`] of all pixels).
 ///
-/// The shared memory holds α⁺, which every product reads; γ, Qγ and Qα are touched once an iteration and stay in
-/// `state` ([`STATE_PLANES`] planes like the codes, then the momentum's s of every pixel).
+/// `‖γ − max(0, γ − ∇/L)‖` at the extrapolated γ, which every iteration meets, stands in for the certificate; where it is
+/// small enough, to begin with and at the cap, the residuals at α are computed anew and the certificate from them.
 #[cube(launch_unchecked)]
 pub(super) fn fista_kernel(
     correlations: &[f32],
@@ -28,110 +34,138 @@ pub(super) fn fista_kernel(
     state: &mut [f32],
     extent: &Extent,
     tolerance: f32,
+    done: u32,
     max_iterations: u32,
     infinity: f32,
     not_a_number: f32,
-    resumed: u32,
     gradient_restart: u32,
-    #[comptime] column_length: usize,
-    #[comptime] units: usize,
+    #[comptime] plan: TilePlan,
 ) {
-    let pixel = ABSOLUTE_POS;
-    if pixel >= extent.problems {
-        terminate!();
-    }
-    let unit = UNIT_POS as usize;
-    let mut column = Shared::<[f32]>::new_slice(column_length);
-    let first = first_atom(pixel, extent);
-    let solve = first_solve(pixel, extent.pixels);
+    let mut tile = Tile::new(quadratic, extent, plan);
     let bound = step_bound(lipschitz[0]);
-    let gamma = first;
-    let gamma_product = gamma + extent.problems * extent.atoms;
-    let product = gamma_product + extent.problems * extent.atoms;
-    let momentum_state = STATE_PLANES * extent.problems * extent.atoms + pixel;
-
-    let mut residual = 0.0f32;
-    let mut iterations = 0u32;
-    let mut s = 1.0f32;
-    if resumed == 1u32 {
-        residual = solves[solve + extent.pixels];
-        if is_nan_or_infinite(codes[first]) || residual <= tolerance {
-            terminate!();
-        }
-        iterations = u32::cast_from(solves[solve]);
-        s = state[momentum_state];
-    }
-    let mut broken = false.runtime();
-    if resumed == 0u32 {
-        let mut gap = 0.0f32;
-        for j in 0..extent.atoms {
-            let b = linear_term(correlations, lambda1, first, j, extent);
-            broken = broken || is_nan_or_infinite(b);
-            gap += squared_gap(0.0f32, -b / bound);
-            codes[first + j * extent.pixels] = 0.0f32;
-            state[gamma + j * extent.pixels] = 0.0f32;
-            state[gamma_product + j * extent.pixels] = 0.0f32;
-            state[product + j * extent.pixels] = 0.0f32;
-        }
-        if !broken {
-            residual = relative_residual(gap, 0.0f32, infinity);
-        }
-    }
-    for j in extent.atoms..extent.blocks * BLOCK {
-        column[j * units + unit] = 0.0f32;
+    let bounds = Four::broadcast(tolerance);
+    let plane = extent.problems * extent.atoms;
+    let mut solution = registers();
+    let mut residual = registers();
+    let mut change = registers();
+    let mut change_residual = registers();
+    let mut s = Four::broadcast(1.0f32);
+    let mut m = Four::broadcast(0.0f32);
+    if done > 0u32 {
+        solution = tile.load(&*codes, 0usize, extent);
+        change = tile.load(&*state, 0usize, extent);
+        change_residual = tile.load(&*state, plane, extent);
+        s = load_momentum(&tile, &*state, 2 * plane, extent);
+        m = load_momentum(&tile, &*state, 2 * plane + extent.problems, extent);
     }
 
-    while residual > tolerance && iterations < max_iterations {
-        let mut against_momentum = 0.0f32;
-        for j in 0..extent.atoms {
-            let at = j * extent.pixels;
-            let b = linear_term(correlations, lambda1, first, j, extent);
-            let extrapolated = state[gamma + at];
-            let next = f32::max(extrapolated + (b - state[gamma_product + at]) / bound, 0.0f32);
-            against_momentum += (extrapolated - next) * (next - codes[first + at]);
-            column[j * units + unit] = next;
+    let mut certificate = Certificate::new();
+    let mut iterations = done;
+    let mut uncertain = true.runtime();
+    let mut running = true.runtime();
+    while running {
+        if uncertain {
+            certificate.renew(
+                &mut tile,
+                correlations,
+                lambda1,
+                quadratic,
+                bound,
+                infinity,
+                &mut solution,
+                &mut residual,
+                iterations > 0u32,
+                extent,
+            );
+            let rho = certificate.rho;
+            running = tile.any(exceeds(rho, bounds)) && iterations < max_iterations;
         }
-        let mut s_next = (1.0f32 + f32::sqrt(1.0f32 + 4.0f32 * s * s)) * 0.5f32;
-        let mut momentum = (s - 1.0f32) / s_next;
-        if gradient_restart == 1u32 && against_momentum > 0.0f32 {
-            momentum = 0.0f32;
-            s_next = 1.0f32;
-        }
-        s = s_next;
-
-        let mut gap = 0.0f32;
-        let mut size = 0.0f32;
-        for block in 0..extent.blocks {
-            let products = Block::product(quadratic, &column, block, extent.blocks, unit, units);
+        if running {
+            let mut gap = Four::broadcast(0.0f32);
+            let mut size = Four::broadcast(0.0f32);
+            let mut against_momentum = Four::broadcast(0.0f32);
             #[unroll]
-            for within in 0..BLOCK {
-                let j = block * BLOCK + within;
-                if j < extent.atoms {
-                    let at = j * extent.pixels;
-                    let b = linear_term(correlations, lambda1, first, j, extent);
-                    let next = column[j * units + unit];
-                    let next_product = products.at(within);
-                    gap += squared_gap(next, (next_product - b) / bound);
-                    size += next * next;
-                    state[gamma + at] = next + momentum * (next - codes[first + at]);
-                    // Q is linear, so that Qγ⁺ follows from Qα⁺ and Qα without another product.
-                    state[gamma_product + at] = next_product + momentum * (next_product - state[product + at]);
-                    state[product + at] = next_product;
-                    codes[first + at] = next;
-                }
+            for j in 0..ATOMS_PER_UNIT {
+                let gamma = solution[j] + m * change[j];
+                let step = (residual[j] + m * change_residual[j]) / Four::broadcast(bound);
+                let next = max(gamma + step, Four::broadcast(0.0f32));
+                change[j] = next - solution[j];
+                solution[j] = next;
+                change_residual[j] = Four::broadcast(0.0f32);
+                gap += squared_gap(gamma, -step);
+                size += next * next;
+                against_momentum += (gamma - next) * change[j];
             }
-        }
-        iterations += 1u32;
-        residual = relative_residual(gap, size, infinity);
-    }
+            for block in 0..extent.blocks {
+                if tile.block == block {
+                    #[unroll]
+                    for j in 0..ATOMS_PER_UNIT {
+                        tile.publish(j, change[j]);
+                    }
+                    tile.accumulate(0usize, gap);
+                    tile.accumulate(1usize, size);
+                    tile.accumulate(2usize, against_momentum);
+                }
+                tile.apply(quadratic, &mut change_residual, block, extent, true);
+            }
+            #[unroll]
+            for j in 0..ATOMS_PER_UNIT {
+                residual[j] += change_residual[j];
+            }
+            iterations += 1u32;
 
-    if broken {
-        for j in 0..extent.atoms {
-            codes[first + j * extent.pixels] = not_a_number;
+            let four = Four::broadcast(4.0f32);
+            let one = Four::broadcast(1.0f32);
+            let s_next = (one + Four::sqrt(one + four * s * s)) * Four::broadcast(0.5f32);
+            m = (s - one) / s_next;
+            s = s_next;
+            if gradient_restart == 1u32 {
+                let against = tile.accumulated(2usize).greater_than(&Four::broadcast(0.0f32));
+                m = select_many(against, Four::broadcast(0.0f32), m);
+                s = select_many(against, one, s);
+            }
+
+            let gap = tile.accumulated(0usize);
+            let size = tile.accumulated(1usize);
+            uncertain = !tile.any(exceeds(gap, bounds * bounds * size)) || iterations == max_iterations;
         }
-        residual = not_a_number;
     }
-    state[momentum_state] = s;
-    solves[solve] = f32::cast_from(iterations);
-    solves[solve + extent.pixels] = residual;
+    // A tile that an earlier launch has solved keeps its iterations.
+    if iterations > done || done == 0u32 {
+        tile.store(&change, state, 0usize, extent);
+        tile.store(&change_residual, state, plane, extent);
+        store_momentum(&tile, s, state, 2 * plane, extent);
+        store_momentum(&tile, m, state, 2 * plane + extent.problems, extent);
+        report(
+            &tile,
+            &mut solution,
+            iterations,
+            &certificate,
+            not_a_number,
+            codes,
+            solves,
+            extent,
+        );
+    }
+}
+
+#[cube]
+fn load_momentum(tile: &Tile, state: &[f32], start: usize, extent: &Extent) -> Four {
+    let mut numbers = Four::broadcast(0.0f32);
+    #[unroll]
+    for lane in 0..PIXELS_PER_UNIT {
+        let pixel = min(tile.pixel(lane), extent.problems - 1);
+        numbers.insert(lane, state[start + pixel]);
+    }
+    numbers
+}
+
+#[cube]
+fn store_momentum(tile: &Tile, numbers: Four, state: &mut [f32], start: usize, extent: &Extent) {
+    #[unroll]
+    for lane in 0..PIXELS_PER_UNIT {
+        if tile.speaks_for(lane, extent) {
+            state[start + tile.pixel(lane)] = numbers.extract(lane);
+        }
+    }
 }

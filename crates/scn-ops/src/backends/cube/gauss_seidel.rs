@@ -1,13 +1,15 @@
 //! The implicit system `(Q_ΛΛ + ridge·I) γ_Λ = (∂L/∂α)_Λ`, `γ = 0` elsewhere, of every pixel by Gauss–Seidel sweeps
-//! over its active set `Λ = {j : αⱼ > 0}`, all sweeps in one launch.
+//! over its active set `Λ = {j : αⱼ > 0}`, one tile a workgroup and all sweeps in one launch.
 
 use cubecl::prelude::*;
 
-use super::block::{BLOCK, Block, Four, diagonal};
-use super::pixel::{Extent, first_atom, is_nan_or_infinite};
+use super::numbers::{Bits, Four, exceeds, inverse_or_zero, is_zero, not_finite, one_where, or_else};
+use super::tile::{Extent, Registers, Tile, registers};
+use crate::tile_plan::{ATOMS_PER_UNIT, TilePlan};
 
-/// Writes `gamma [b, n, h', w']` for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by at most
-/// `sweeps` sweeps; `resumed` (0 or 1) continues from the gamma of a launch before.
+/// Writes `gamma [b, n, h', w']` for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by sweeps
+/// until the residual is at most `tolerance` times the right side for every pixel of the tile, or `max_iterations`;
+/// after `done` sweeps of launches before, from their gamma.
 ///
 /// After a sweep the residuals that it met stand in for the residual; where they are small enough the residual itself
 /// is computed. Gradients that are not finite give NaN.
@@ -20,112 +22,188 @@ pub(super) fn masked_gauss_seidel_kernel(
     extent: &Extent,
     ridge: f32,
     tolerance: f32,
-    sweeps: u32,
+    done: u32,
+    max_iterations: u32,
     not_a_number: f32,
-    resumed: u32,
-    #[comptime] column_length: usize,
-    #[comptime] units: usize,
+    #[comptime] plan: TilePlan,
 ) {
-    let pixel = ABSOLUTE_POS;
-    if pixel >= extent.problems {
-        terminate!();
+    let mut tile = Tile::new(quadratic, extent, plan);
+    let active = active_set(&tile, codes, extent);
+    let mut solution = registers();
+    let mut residual = registers();
+    if done > 0u32 {
+        solution = tile.load(&*gamma, 0usize, extent);
     }
-    let unit = UNIT_POS as usize;
-    let mut column = Shared::<[f32]>::new_slice(column_length);
-    let first = first_atom(pixel, extent);
 
-    let mut broken = false.runtime();
-    let mut right_side = 0.0f32;
-    for j in 0..extent.blocks * BLOCK {
-        let mut solution = 0.0f32;
-        if j < extent.atoms {
-            let at = first + j * extent.pixels;
-            if resumed == 1u32 {
-                solution = gamma[at];
-            }
-            if codes[at] > 0.0f32 {
-                broken = broken || is_nan_or_infinite(grad_codes[at]);
-                right_side += grad_codes[at] * grad_codes[at];
-            }
+    let mut certificate = Certificate::new();
+    let allowed = Four::broadcast(tolerance * tolerance);
+    let mut sweeps = done;
+    let mut uncertain = true.runtime();
+    let mut running = true.runtime();
+    while running {
+        if uncertain {
+            certificate.renew(
+                &mut tile,
+                grad_codes,
+                quadratic,
+                active,
+                ridge,
+                &mut solution,
+                &mut residual,
+                sweeps > 0u32,
+                extent,
+            );
+            let left = certificate.left;
+            running = tile.any(exceeds(left, allowed * certificate.right)) && sweeps < max_iterations;
         }
-        column[j * units + unit] = solution;
-    }
-
-    let enough = tolerance * tolerance * right_side;
-    let mut left = right_side;
-    if resumed == 1u32 {
-        left = squared_residual(codes, grad_codes, quadratic, &column, first, unit, ridge, extent, units);
-    }
-    let mut running = left > enough && !broken;
-    let mut sweep = 0u32;
-    while running && sweep < sweeps {
-        let mut met = 0.0f32;
-        for block in 0..extent.blocks {
-            let mut product = Block::product(quadratic, &column, block, extent.blocks, unit, units);
-            #[unroll]
-            for within in 0..BLOCK {
-                let j = block * BLOCK + within;
-                let diagonal = diagonal(quadratic, block, extent.blocks, within) + ridge;
-                if is_active(codes, first, j, extent) && diagonal > 0.0f32 {
-                    let solution = column[j * units + unit];
-                    let residual = grad_codes[first + j * extent.pixels] - (product.at(within) + ridge * solution);
-                    let change = residual / diagonal;
-                    product.correct(quadratic, j, block, extent.blocks, change);
-                    column[j * units + unit] = solution + change;
-                    met += residual * residual;
+        if running {
+            for block in 0..extent.blocks {
+                if tile.block == block {
+                    descend(
+                        &mut tile,
+                        quadratic,
+                        active,
+                        ridge,
+                        &mut solution,
+                        &mut residual,
+                        extent,
+                    );
                 }
+                tile.apply(quadratic, &mut residual, block, extent, false);
             }
-        }
-        sweep += 1u32;
-        if met <= enough {
-            left = squared_residual(codes, grad_codes, quadratic, &column, first, unit, ridge, extent, units);
-            running = left > enough;
+            sweeps += 1u32;
+            let met = tile.accumulated(0usize);
+            uncertain = !tile.any(exceeds(met, allowed * certificate.right));
+            running = sweeps < max_iterations;
         }
     }
-
-    for j in 0..extent.atoms {
-        let mut solution = column[j * units + unit];
-        if broken && codes[first + j * extent.pixels] > 0.0f32 {
-            solution = not_a_number;
-        }
-        gamma[first + j * extent.pixels] = solution;
+    #[unroll]
+    for j in 0..ATOMS_PER_UNIT {
+        let broken = is_active(active, j) * is_zero(certificate.usable);
+        solution[j] = or_else(is_zero(broken), solution[j], not_a_number);
     }
+    tile.store(&solution, gamma, 0usize, extent);
 }
 
+/// The active atoms of the unit's pixels, a bit each; read again, their codes would take more registers or time.
 #[cube]
-fn is_active(codes: &[f32], first: usize, j: usize, extent: &Extent) -> bool {
-    let mut active = false.runtime();
-    if j < extent.atoms {
-        active = codes[first + j * extent.pixels] > 0.0f32;
+fn active_set(tile: &Tile, codes: &[f32], extent: &Extent) -> Bits {
+    let codes = tile.load(codes, 0usize, extent);
+    let mut active = Bits::broadcast(0u32);
+    #[unroll]
+    for j in 0..ATOMS_PER_UNIT {
+        let positive = codes[j].greater_than(&Four::broadcast(0.0f32));
+        active |= select_many(positive, bit(j), Bits::broadcast(0u32));
     }
     active
 }
 
-/// `‖g_Λ − (Q_ΛΛ + ridge·I) γ_Λ‖²`.
+/// The bit of the unit's atom `j`.
 #[cube]
-fn squared_residual(
-    codes: &[f32],
-    grad_codes: &[f32],
-    quadratic: &[Four],
-    column: &Shared<[f32]>,
-    first: usize,
-    unit: usize,
-    ridge: f32,
-    extent: &Extent,
-    #[comptime] units: usize,
-) -> f32 {
-    let mut sum = 0.0f32;
-    for block in 0..extent.blocks {
-        let product = Block::product(quadratic, column, block, extent.blocks, unit, units);
-        #[unroll]
-        for within in 0..BLOCK {
-            let j = block * BLOCK + within;
-            if is_active(codes, first, j, extent) {
-                let solved = product.at(within) + ridge * column[j * units + unit];
-                let residual = grad_codes[first + j * extent.pixels] - solved;
-                sum += residual * residual;
-            }
+fn bit(#[comptime] j: usize) -> Bits {
+    Bits::broadcast(comptime!(1u32 << j))
+}
+
+/// 1 for the pixels at which the unit's atom `j` is active, else 0.
+#[cube]
+fn is_active(active: Bits, #[comptime] j: usize) -> Four {
+    one_where((active & bit(j)).equal(&bit(j)))
+}
+
+/// What is known of the unit's pixels.
+#[derive(CubeType)]
+struct Certificate {
+    /// `‖(∂L/∂α − (Q + ridge·I)γ)_Λ‖²`, 0 for unusable pixels.
+    left: Four,
+    /// `‖(∂L/∂α)_Λ‖²`, 0 for unusable pixels.
+    right: Four,
+    /// 1 for pixels whose `(∂L/∂α)_Λ` is finite, else 0.
+    usable: Four,
+}
+
+#[cube]
+impl Certificate {
+    /// Of pixels that are still to be certified.
+    fn new() -> Self {
+        Certificate {
+            left: Four::broadcast(0.0f32),
+            right: Four::broadcast(0.0f32),
+            usable: Four::broadcast(0.0f32),
         }
     }
-    sum
+
+    /// Sets `residual` to `∂L/∂α − (Q + ridge·I)γ` anew, of which only the active atoms matter, and measures it; γ in
+    /// `solution` is 0 unless `begun`. Both become 0 at unusable pixels, which then keep nobody waiting.
+    fn renew(
+        &mut self,
+        tile: &mut Tile,
+        grad_codes: &[f32],
+        quadratic: &[Four],
+        active: Bits,
+        ridge: f32,
+        solution: &mut Registers,
+        residual: &mut Registers,
+        begun: bool,
+        extent: &Extent,
+    ) {
+        let mut broken = Four::broadcast(0.0f32);
+        let mut right = Four::broadcast(0.0f32);
+        let grad = tile.load(grad_codes, 0usize, extent);
+        #[unroll]
+        for j in 0..ATOMS_PER_UNIT {
+            let grad = or_else(is_active(active, j), grad[j], 0.0f32);
+            broken += not_finite(grad);
+            right += grad * grad;
+            residual[j] = grad - Four::broadcast(ridge) * solution[j];
+        }
+        if begun {
+            tile.apply_to_all(quadratic, &*solution, residual, extent);
+        }
+        let mut left = Four::broadcast(0.0f32);
+        #[unroll]
+        for j in 0..ATOMS_PER_UNIT {
+            let residual = residual[j] * is_active(active, j);
+            left += residual * residual;
+        }
+        tile.sum(left, right, broken, extent);
+        let usable = is_zero(tile.accumulated(2usize));
+        #[unroll]
+        for j in 0..ATOMS_PER_UNIT {
+            solution[j] = or_else(usable, solution[j], 0.0f32);
+            residual[j] = or_else(usable, residual[j], 0.0f32);
+        }
+        self.left = or_else(usable, tile.accumulated(0usize), 0.0f32);
+        self.right = or_else(usable, tile.accumulated(1usize), 0.0f32);
+        self.usable = usable;
+    }
+}
+
+/// Updates the active γ of the unit's block one after the other, corrects the block's residuals, publishes the changes
+/// and accumulates the squares of the residuals that it met.
+#[cube]
+fn descend(
+    tile: &mut Tile,
+    quadratic: &[Four],
+    active: Bits,
+    ridge: f32,
+    solution: &mut Registers,
+    residual: &mut Registers,
+    extent: &Extent,
+) {
+    let mut met = Four::broadcast(0.0f32);
+    #[unroll]
+    for j in 0..ATOMS_PER_UNIT {
+        let inverse = inverse_or_zero(tile.diagonal(quadratic, j, extent) + ridge);
+        let mut descent = Four::broadcast(0.0f32);
+        if inverse > 0.0f32 {
+            descent = residual[j] * is_active(active, j);
+        }
+        let change = descent * Four::broadcast(inverse);
+        solution[j] += change;
+        tile.correct(quadratic, residual, j, change, extent);
+        residual[j] -= Four::broadcast(ridge) * change;
+        tile.publish(j, change);
+        met += descent * descent;
+    }
+    tile.accumulate(0usize, met);
 }

@@ -2,11 +2,11 @@
 
 use cubecl::prelude::*;
 
-use super::block::BLOCK;
+use crate::tile_plan::ATOMS_PER_UNIT;
 
 /// Writes to `bound [1]` the largest eigenvalue of `quadratic [n, n]`, symmetric positive semidefinite, as the power
 /// iteration from `start [n]` finds it, times `margin`, but at most the infinity norm; 0 for a zero matrix. The number
-/// of atoms is a multiple of [`BLOCK`].
+/// of atoms is a multiple of [`ATOMS_PER_UNIT`].
 ///
 /// Launched as one cube of `units` units, which share the rows; sums over units run in a fixed order.
 #[cube(launch_unchecked)]
@@ -32,8 +32,8 @@ pub(super) fn largest_eigenvalue_kernel(
         let mut sum = 0.0f32;
         for block in 0..blocks {
             #[unroll]
-            for within in 0..BLOCK {
-                sum += f32::abs(quadratic[(block * BLOCK + within) * atoms + j]);
+            for within in 0..ATOMS_PER_UNIT {
+                sum += f32::abs(quadratic[(block * ATOMS_PER_UNIT + within) * atoms + j]);
             }
         }
         row_sum = f32::max(row_sum, sum);
@@ -55,8 +55,8 @@ pub(super) fn largest_eigenvalue_kernel(
             // Q is symmetric: down a column, neighbouring units read neighbouring numbers.
             for block in 0..blocks {
                 #[unroll]
-                for within in 0..BLOCK {
-                    let k = block * BLOCK + within;
+                for within in 0..ATOMS_PER_UNIT {
+                    let k = block * ATOMS_PER_UNIT + within;
                     product += quadratic[k * atoms + j] * direction[k];
                 }
             }
