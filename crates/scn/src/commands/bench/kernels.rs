@@ -8,7 +8,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, Loader, MeanSubtraction, Normalization, noise};
 use scn_models::layers::SparseCoding2d;
 use scn_models::{Model, ModelConfig, ModelKind, Scn};
-use scn_ops::{describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp};
+use scn_ops::{
+    A100, DeviceLimits, describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, wgpu_bound, workgroup_limits,
+};
 use scn_solver::profile::{self, Part, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
 use scn_train::{DataConfig, EvaluationSplit, Splits, TrainError, tensors};
@@ -45,7 +47,9 @@ multiply-adds in registers, mean iterations, and the residual ρ that was reache
 
 Layers have initial weights and see what noise becomes on its way through the network, normalised
 by batch. With --weights they are those of a trained network, and see the images that it was trained
-for, or with --synthetic noise. On other devices than cpu only times, iterations and ρ are measured.")]
+for, or with --synthetic noise. On other devices than cpu only times, iterations and ρ are measured; on
+wgpu the last column is what the iterations alone would take at least on one named GPU within this
+adapter's limits, by benches/wgpu.md.")]
 pub(super) struct Args {
     /// The networks SCN-K whose layers are measured
     #[arg(long, value_name = "K", value_delimiter = ',', default_value = "1,4", value_parser = count(1))]
@@ -104,6 +108,28 @@ struct LayerReport {
     kkt_p99: f64,
     forward: PassReport,
     backward: PassReport,
+    /// On wgpu: what the forward iterations take at least on a GPU with published figures.
+    bound: Option<BoundReport>,
+}
+
+/// See `benches/wgpu.md`.
+#[derive(Serialize)]
+struct BoundReport {
+    gpu: &'static str,
+    nanoseconds_per_pixel: f64,
+    limit: &'static str,
+}
+
+impl BoundReport {
+    /// Of `iterations` iterations a pixel; `None` where the layer has no kernel within the limits.
+    fn new(atoms: usize, pixels: usize, iterations: f64, limits: DeviceLimits) -> Option<Self> {
+        let bound = wgpu_bound(atoms, pixels, limits, &A100)?;
+        Some(Self {
+            gpu: A100.name,
+            nanoseconds_per_pixel: 1e9 * iterations * (atoms * atoms) as f64 / bound.multiply_adds_per_second,
+            limit: bound.limit.name(),
+        })
+    }
 }
 
 /// One pass of a layer. A further figure of a pass is a field here and a column in `table`.
@@ -153,6 +179,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         })?;
     }
     let peak_gflops = peak.end();
+    let limits = workgroup_limits(&device);
 
     let report = Report {
         device: describe(&device),
@@ -162,7 +189,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         batch: measured[0].geometry.batch,
         repeats: args.repeats,
         peak_gflops,
-        layers: measured.into_iter().map(|layer| layer.report(peak_gflops)).collect(),
+        layers: measured
+            .into_iter()
+            .map(|layer| layer.report(peak_gflops, limits))
+            .collect(),
     };
     if args.json {
         print_json(&report)
@@ -401,7 +431,7 @@ impl Pass {
 }
 
 impl Measured {
-    fn report(self, peak_gflops: Option<f64>) -> LayerReport {
+    fn report(self, peak_gflops: Option<f64>, limits: Option<DeviceLimits>) -> LayerReport {
         let ConvGeometry {
             batch,
             channels,
@@ -412,7 +442,9 @@ impl Measured {
             stride,
         } = self.geometry;
         let pixels = batch * self.geometry.pixels();
+        let bound = |limits| BoundReport::new(atoms, pixels, self.iterations, limits);
         LayerReport {
+            bound: limits.and_then(bound),
             layer: self.name,
             channels,
             atoms,
@@ -446,6 +478,9 @@ fn table(report: &Report) -> String {
         "{:<24} {:<19} {:<9} {:>9} {:>17} {:>8} {:>8} {:>8} {:>6} {:>9} {:>9}\n",
         "layer", "solver", "pass", "ns/pixel", "quartiles", "solver", "conv.", "of peak", "iter.", "median ρ", "p99 ρ"
     );
+    if let Some(bound) = report.layers.iter().find_map(|layer| layer.bound.as_ref()) {
+        text = format!("{}  {} at least, ns/pixel\n", text.trim_end(), bound.gpu);
+    }
     for layer in &report.layers {
         let [height, width] = layer.input;
         let shape = format!(
@@ -469,11 +504,14 @@ fn table(report: &Report) -> String {
                 rate(pass.convolution_gflops),
                 percent(pass.share_of_peak),
             );
-            // Iterations and ρ are those of the forward pass.
-            let solve = format!(
+            // Iterations, ρ and the bound are those of the forward pass.
+            let mut solve = format!(
                 " {:>6.1} {:>9.1e} {:>9.1e}",
                 layer.iterations, layer.kkt_median, layer.kkt_p99
             );
+            if let Some(bound) = &layer.bound {
+                solve += &format!("  {:.3} ({})", bound.nanoseconds_per_pixel, bound.limit);
+            }
             text += &row;
             text += if name == "forward" { &solve } else { "" };
             text += "\n";
