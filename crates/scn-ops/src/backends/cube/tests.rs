@@ -145,6 +145,65 @@ fn plans_within_imposed_limits_agree_with_the_reference() {
     }
 }
 
+/// Where the cap is high a solve is spread over launches: each goes on where the one before stopped, and leaves the tiles
+/// alone that are solved.
+#[test]
+fn launches_go_on_where_the_one_before_stopped() {
+    let Some(device) = device() else { return };
+    let limits = DeviceLimits {
+        shared_bytes: 16_384,
+        units: 7,
+    };
+    let geometry = ConvGeometry::new([2, 16, 3, 3], [20, 16, 1, 1], 1).unwrap();
+    let tensor = |values: &[f64], shape: [usize; 4]| {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        CubeBackend::float_from_data(TensorData::new(values, Shape::from(shape)), &device)
+    };
+    let values = |tensor: CubeTensor| {
+        let data = read_sync(CubeBackend::float_into_data(tensor)).unwrap();
+        data.iter::<f64>().collect::<Vec<f64>>()
+    };
+    let close = |what: &str, a: Vec<f64>, b: Vec<f64>| {
+        for (a, b) in a.into_iter().zip(b) {
+            assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{what}: {a} is not {b}");
+        }
+    };
+    let mut x = wave(2 * 16 * 9, 0.7, 1.0);
+    // The first image is solved at once, the second is not.
+    x[..16 * 9].fill(0.0);
+    let x = tensor(&x, [2, 16, 3, 3]);
+    let weight = tensor(&wave(20 * 16, 0.3, 0.35), [20, 16, 1, 1]);
+    let lambda1 = CubeBackend::float_zeros(Shape::from([20]), &device, FloatDType::F32);
+    let grad = tensor(&wave(2 * 20 * 9, 1.3, 1.0), geometry.codes_shape());
+    for method in Method::ALL {
+        let mut options = options(method);
+        // Below what 32-bit floats reach, so that all solves go to the cap.
+        options.forward.tolerance = 1e-12;
+        options.backward.tolerance = 1e-12;
+        options.forward.max_iterations = 12;
+        options.backward.max_iterations = 12;
+        let solve = |sweeps: Option<u32>| {
+            let mut launch = Launch::new(&x, &geometry, limits).unwrap();
+            launch.sweeps = sweeps.unwrap_or(launch.sweeps);
+            assert_eq!(launch.spans(12).count(), 12_usize.div_ceil(launch.sweeps as usize));
+            let quadratic = launch.quadratic(weight.clone(), options.lambda2);
+            let correlations = input(layer::correlations::<CubeBackend>(x.clone(), weight.clone(), &geometry));
+            let (codes, solves) = launch.solve(correlations, lambda1.clone(), quadratic.clone(), &options);
+            let gamma = launch.solve_implicit(codes.clone(), grad.clone(), quadratic, &options);
+            (values(codes), values(solves), values(gamma))
+        };
+        let (codes, solves, gamma) = solve(None);
+        assert!(
+            solves[18..27].iter().all(|&iterations| iterations == 12.0),
+            "{solves:?}"
+        );
+        let found = solve(Some(5));
+        close("codes", found.0, codes);
+        close("iterations and residuals", found.1, solves);
+        close("gamma", found.2, gamma);
+    }
+}
+
 /// Layers with more atoms than the limits of any adapter allow are too large for a test.
 #[test]
 fn the_fallback_agrees_with_the_reference() {
