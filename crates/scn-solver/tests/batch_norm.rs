@@ -130,8 +130,10 @@ fn a_normalisation_folded_into_a_layer_is_one_in_front_of_it() {
         let weight = uniform(weight_shape.iter().product(), 6, -0.5, 0.5);
         let lambda1 = vec![0.05; geometry.atoms];
         let grad_codes = uniform(geometry.codes_shape().iter().product(), 7, -1.0, 1.0);
-        let mut options = SolverOptions::default();
-        options.lambda2 = 0.05;
+        let mut options = SolverOptions {
+            lambda2: 0.05,
+            ..SolverOptions::default()
+        };
         options.forward.tolerance = 1e-10;
         options.forward.max_iterations = 5000;
         options.backward.tolerance = 1e-10;

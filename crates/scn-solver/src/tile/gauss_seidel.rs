@@ -204,12 +204,10 @@ impl Halves {
                     sums[r][v] = simd.sub_f32s(acc[r][v], sums[r][v]);
                 }
                 values[r] = new;
-                for below in 0..R {
-                    if below > r {
-                        let coefficient = simd.splat_f32s(corner[r][below]);
-                        for v in 0..V {
-                            acc[below][v] = mul_add(simd, coefficient, new[v], acc[below][v]);
-                        }
+                for below in r + 1..R {
+                    let coefficient = simd.splat_f32s(corner[r][below]);
+                    for v in 0..V {
+                        acc[below][v] = mul_add(simd, coefficient, new[v], acc[below][v]);
                     }
                 }
             });
@@ -235,12 +233,10 @@ impl Halves {
             let (own, later) = values[first..].split_at(R);
             let mut acc = product(simd, coupling, later, *rhs);
             for_each_row!(R, k, {
-                for r in 0..R {
-                    if r < k {
-                        let coefficient = simd.splat_f32s(corner[k][r]);
-                        for v in 0..V {
-                            acc[r][v] = mul_add(simd, coefficient, own[k][v], acc[r][v]);
-                        }
+                for (acc, &coefficient) in acc.iter_mut().zip(&corner[k][..k]) {
+                    let coefficient = simd.splat_f32s(coefficient);
+                    for v in 0..V {
+                        acc[v] = mul_add(simd, coefficient, own[k][v], acc[v]);
                     }
                 }
             });

@@ -27,8 +27,6 @@ pub(super) fn partial_sums(values: usize, pixels: usize) -> usize {
 /// Vectors of pixels that are added at once: so many stay in the cache while all windows' values pass, and the sums are
 /// read and written once for all of them.
 const CHUNK: usize = 8;
-/// As many as that or as a tile has at any SIMD level.
-const MAX_VECTORS: usize = 8;
 
 /// The gradients γ of a group as `[pixels][atoms]`, with the atoms padded to whole vectors by zeros.
 pub(super) struct Transposed {
@@ -97,7 +95,7 @@ impl PatchSums {
             width: vectors * S::F32_LANES,
         };
         let mut tile = Tile::new(grid, shape);
-        let mut bases = [0; MAX_VECTORS];
+        let mut bases = [0; CHUNK];
         for first in (0..pixels).step_by(shape.width) {
             tile.place(first, images);
             let bases = &mut bases[..tile.pixels().div_ceil(S::F32_LANES)];

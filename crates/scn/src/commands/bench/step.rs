@@ -47,7 +47,7 @@ of them before and half after. kkt_p99 bounds the residual of 99 % of the pixels
 batch, in the worst layer.
 
 Parts are timed on the device cpu only: elsewhere, rates and all shares but `data` and `other` are
-null, and of networks without sparse-coding layers those of solver and convolution are. `other` is
+null, and of networks without sparse-coding layers those of the solver are. `other` is
 what the timed parts leave. On a GPU a step ends when the GPU is done.
 
 Without --weights the network is the initial one, evaluated after the measured steps. With it, the
@@ -143,8 +143,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
 
     let threads = rayon::current_num_threads();
     let timed = |part| match part {
-        // A residual network's convolutions are burn's own.
-        Part::Solver | Part::Convolution if bench.experiment.model.kind != ModelKind::Scn => false,
+        Part::Solver if bench.experiment.model.kind != ModelKind::Scn => false,
         _ => has_tile_kernels(&device),
     };
     let gigaflops = |part| timed(part).then(|| train.profile.of(part).gigaflops(threads));
