@@ -30,9 +30,10 @@ use cubecl::server::Handle;
 use scn_solver::{ConvGeometry, Method, SolverOptions};
 
 use super::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
-use super::{geometry_of, module_ops, tensor_ops};
+use super::module_ops::by_burn;
+use super::{geometry_of, tensor_ops};
 use crate::tile_plan::{DeviceLimits, TilePlan};
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use crate::{SparseCoding, SparseCodingVjp, Statistics};
 use coordinate_descent::coordinate_descent_kernel;
 use fista::{STATE_NUMBERS, STATE_PLANES, fista_kernel};
 use gauss_seidel::masked_gauss_seidel_kernel;
@@ -89,51 +90,7 @@ impl SparseCodingVjp for CubeBackend {
     }
 }
 
-impl Convolution for CubeBackend {
-    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        module_ops::convolve2d::<Self>(x, weight, stride)
-    }
-}
-
-impl ConvolutionVjp for CubeBackend {
-    fn convolve2d_vjp(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        stride: usize,
-        wants_x: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::convolve2d_vjp::<Self>(x, weight, grad, stride, wants_x)
-    }
-}
-
-impl BatchNorm for CubeBackend {
-    fn normalize_batch(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::normalize_batch::<Self>(x, weight, bias, epsilon)
-    }
-}
-
-impl BatchNormVjp for CubeBackend {
-    fn normalize_batch_vjp(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
-        epsilon: f64,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::normalize_batch_vjp::<Self>(x, weight, mean, variance, epsilon, grad)
-    }
-
-    fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        layer::moments::<Self>(x)
-    }
-}
+by_burn!(CubeBackend);
 
 /// What the device behind `client` lends to a workgroup.
 pub(crate) fn limits_of(client: &Client) -> DeviceLimits {

@@ -50,3 +50,75 @@ pub(super) fn normalize_batch_vjp<B: Backend>(
     let result = B::batch_norm_train_backward(x, weight, mean, variance, epsilon, grad);
     (result.x_grad, result.gamma_grad, result.beta_grad)
 }
+
+/// Implements convolution and batch norm for a backend by burn's own operations.
+macro_rules! by_burn {
+    ($backend:ty) => {
+        impl $crate::Convolution for $backend {
+            fn convolve2d(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                stride: usize,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::module_ops::convolve2d::<Self>(x, weight, stride)
+            }
+        }
+
+        impl $crate::ConvolutionVjp for $backend {
+            fn convolve2d_vjp(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                grad: ::burn::backend::tensor::FloatTensor<Self>,
+                stride: usize,
+                wants_x: bool,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::module_ops::convolve2d_vjp::<Self>(x, weight, grad, stride, wants_x)
+            }
+        }
+
+        impl $crate::BatchNorm for $backend {
+            fn normalize_batch(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                bias: ::burn::backend::tensor::FloatTensor<Self>,
+                epsilon: f64,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::module_ops::normalize_batch::<Self>(x, weight, bias, epsilon)
+            }
+        }
+
+        impl $crate::BatchNormVjp for $backend {
+            fn normalize_batch_vjp(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                mean: ::burn::backend::tensor::FloatTensor<Self>,
+                variance: ::burn::backend::tensor::FloatTensor<Self>,
+                epsilon: f64,
+                grad: ::burn::backend::tensor::FloatTensor<Self>,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::module_ops::normalize_batch_vjp::<Self>(x, weight, mean, variance, epsilon, grad)
+            }
+
+            fn channel_moments(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::layer::moments::<Self>(x)
+            }
+        }
+    };
+}
+pub(super) use by_burn;

@@ -5,8 +5,9 @@ use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
 use scn_solver::SolverOptions;
 
-use super::{layer, module_ops, tensor_ops};
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use super::module_ops::by_burn;
+use super::{layer, tensor_ops};
+use crate::{SparseCoding, SparseCodingVjp, Statistics};
 
 impl SparseCoding for NdArray {
     fn sparse_code2d(
@@ -48,48 +49,4 @@ impl SparseCodingVjp for NdArray {
     }
 }
 
-impl Convolution for NdArray {
-    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        module_ops::convolve2d::<Self>(x, weight, stride)
-    }
-}
-
-impl ConvolutionVjp for NdArray {
-    fn convolve2d_vjp(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        stride: usize,
-        wants_x: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::convolve2d_vjp::<Self>(x, weight, grad, stride, wants_x)
-    }
-}
-
-impl BatchNorm for NdArray {
-    fn normalize_batch(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::normalize_batch::<Self>(x, weight, bias, epsilon)
-    }
-}
-
-impl BatchNormVjp for NdArray {
-    fn normalize_batch_vjp(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
-        epsilon: f64,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        module_ops::normalize_batch_vjp::<Self>(x, weight, mean, variance, epsilon, grad)
-    }
-
-    fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        layer::moments::<Self>(x)
-    }
-}
+by_burn!(NdArray);
