@@ -59,12 +59,14 @@ def value(entry: Any) -> float | None:
     return entry.get("median") if isinstance(entry, dict) else entry
 
 
-def run_ours(arguments: argparse.Namespace, model: str) -> dict:
+def run_ours(arguments: argparse.Namespace, model: str, tolerance: str | None) -> dict:
     command = [arguments.scn, "bench", "step", ROOT / "configs" / "cifar10" / f"{model}.toml", "--json"]
     command += ["--batch", arguments.batch, "--steps", arguments.steps, "--threads", arguments.threads]
     command += ["--synthetic"] if arguments.data is None else ["--set", f'data.dir="{arguments.data.parent}"']
     if model in arguments.weights:
         command += ["--weights", arguments.weights[model]]
+    if tolerance is not None:
+        command += ["--set", f"model.solver.tolerance={tolerance}"]
     return json.loads(run(command))
 
 
@@ -89,13 +91,26 @@ def variants_of(model: str, variants: list[str]) -> list[str]:
     return [variant for variant in variants if model != "resnet18" or variant != "tuned-equal"]
 
 
+def tolerances_of(arguments: argparse.Namespace, model: str) -> list[str | None]:
+    """Those that our solver is run at; a ResNet has none."""
+    return [None] if model == "resnet18" else arguments.tolerances
+
+
+def ours_at(tolerance: str | None) -> str:
+    """How our runs at a tolerance are called in the results."""
+    return "scn" if tolerance is None else f"scn {tolerance}"
+
+
 def measure(arguments: argparse.Namespace) -> list[dict]:
     """All runs, in the order they were made."""
     runs = []
     for number in range(1, arguments.rounds + 1):
         for model in arguments.models:
-            note(f"round {number} of {arguments.rounds}, {model}: scn")
-            runs.append({"round": number, "model": model, "program": "scn", "result": run_ours(arguments, model)})
+            for tolerance in tolerances_of(arguments, model):
+                program = ours_at(tolerance)
+                note(f"round {number} of {arguments.rounds}, {model}: {program}")
+                result = run_ours(arguments, model, tolerance)
+                runs.append({"round": number, "model": model, "program": program, "result": result})
             for variant in variants_of(model, arguments.variants):
                 note(f"round {number} of {arguments.rounds}, {model}: {variant}")
                 result = run_peer(arguments, model, variant)
@@ -115,21 +130,24 @@ def median(numbers: list[float], form: str, scale: float = 1.0) -> str:
 
 
 def table(runs: list[dict]) -> str:
-    """One line a model and variant: medians over the rounds, the ratio with its least and largest."""
-    rows = [["model", "peer", "scn img/s", "peer img/s", "ratio (min..max)", "rho p99 scn", "peer", "MB scn", "peer"]]
-    for model, program in dict.fromkeys((entry["model"], entry["program"]) for entry in runs):
-        if program == "scn":
+    """One line a model, variant and tolerance of ours: medians over the rounds, ratios with the least and largest."""
+    head = ["model", "peer", "ours", "scn img/s", "peer img/s", "ratio (min..max)"]
+    rows = [head + ["rho p99 scn", "peer", "MB scn", "peer"]]
+    pairs = list(dict.fromkeys((entry["model"], entry["program"]) for entry in runs))
+    for model, program in pairs:
+        if program.startswith("scn"):
             continue
-        ours = column(runs, model, "scn", "train_images_per_second")
         peer = column(runs, model, program, "train_images_per_second")
-        ratios = [mine / theirs for mine, theirs in zip(ours, peer, strict=True)]
-        row = [model, program, median(ours, ".1f"), median(peer, ".1f")]
-        row.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})")
-        for name in ("scn", program):
-            row.append(median(column(runs, model, name, "kkt_p99", "rho_p99"), ".1e"))
-        for name in ("scn", program):
-            row.append(median(column(runs, model, name, "peak_rss_bytes"), ".0f", 1e-6))
-        rows.append(row)
+        for name in (name for owner, name in pairs if owner == model and name.startswith("scn")):
+            ours = column(runs, model, name, "train_images_per_second")
+            ratios = [mine / theirs for mine, theirs in zip(ours, peer, strict=True)]
+            row = [model, program, name, median(ours, ".1f"), median(peer, ".1f")]
+            row.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})")
+            for source in (name, program):
+                row.append(median(column(runs, model, source, "kkt_p99", "rho_p99"), ".1e"))
+            for source in (name, program):
+                row.append(median(column(runs, model, source, "peak_rss_bytes"), ".0f", 1e-6))
+            rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
@@ -148,6 +166,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        "--tolerances", nargs="+", default=["1e-4", "5e-4", "3e-3"],
+        help="at which our solver is run: its default, and those that leave the residual of 50 and of 22 iterations",
+    )
     parser.add_argument("--weights", nargs="+", default=[], metavar="MODEL=CHECKPOINT", help="start both from it")
     parser.add_argument(
         "--data", type=Path, default=CIFAR10 if CIFAR10.exists() else None,

@@ -37,6 +37,9 @@ pub struct ForwardOptions {
 }
 
 /// How the implicit backward system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` is solved.
+///
+/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular; tolerance
+/// and cap are those of the sweeps that solve it elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackwardOptions {
     /// Added to the diagonal. The authors' program uses 1e-6; 0 is exact wherever `Q_ΛΛ` is regular.

@@ -96,6 +96,8 @@ fn layers() -> Vec<Layer> {
         Layer::random([2, 3, 16, 24], [9, 3, 3, 3], 2, 0.05),
         Layer::random([2, 2, 4, 4], [7, 2, 5, 5], 1, 0.1),
         Layer::random([1, 2, 24, 24], [6, 2, 5, 5], 3, 0.1),
+        // More active atoms than are factorised.
+        Layer::random([1, 28, 5, 6], [240, 28, 3, 3], 1, 0.05),
     ]
 }
 
@@ -165,6 +167,13 @@ fn gradients_match_the_reference() {
         for level in SimdLevel::available() {
             let name = format!("{} {:?}", level.name(), layer.geometry);
             let codes = layer.forward(level).codes;
+            if layer.geometry.atoms == 240 {
+                let active = |pixel: usize| codes.iter().skip(pixel).step_by(30).filter(|&&code| code > 0.0).count();
+                assert!(
+                    (0..30).any(|pixel| active(pixel) > 96),
+                    "{name}: all pixels are factorised"
+                );
+            }
             let mut exact = layer.options;
             exact.backward.tolerance = 1e-11;
             let expected = conv_backward(
@@ -187,6 +196,40 @@ fn gradients_match_the_reference() {
                 2e-4,
             );
         }
+    }
+}
+
+#[test]
+fn singular_systems_are_solved_where_they_can_be() {
+    for level in SimdLevel::available() {
+        let mut layer = Layer::random([2, 2, 6, 6], [9, 2, 3, 3], 1, 0.0);
+        // Atoms 3 and 5 are the same and both active, with the same gradient: of all γ that solve the system the sweeps
+        // from 0 find the reference's.
+        layer.weight.copy_within(3 * 18..4 * 18, 5 * 18);
+        layer.lambda1[5] = layer.lambda1[3];
+        let mut codes = layer.forward(level).codes;
+        for image in 0..2 {
+            for pixel in 0..36 {
+                let [third, fifth] = [3, 5].map(|j| (image * 9 + j) * 36 + pixel);
+                codes[third] = 0.5;
+                codes[fifth] = 0.5;
+                layer.grad_codes[fifth] = layer.grad_codes[third];
+            }
+        }
+        let expected = conv_backward(
+            &layer.geometry,
+            &wide(&layer.x),
+            &wide(&layer.weight),
+            &wide(&codes),
+            &wide(&layer.grad_codes),
+            &layer.options,
+        )
+        .unwrap();
+        let gradients = layer.backward(&codes, level);
+        let name = level.name();
+        assert_close(&format!("{name} x"), &gradients.x.unwrap(), &expected.x, 2e-4);
+        assert_close(&format!("{name} weight"), &gradients.weight, &expected.weight, 2e-4);
+        assert_close(&format!("{name} lambda1"), &gradients.lambda1, &expected.lambda1, 2e-4);
     }
 }
 

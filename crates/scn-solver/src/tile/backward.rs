@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::adjoint::Adjoint;
 use super::aligned::Aligned;
 use super::batch_norm::ChannelSums;
+use super::cholesky::{Bordered, Cholesky};
 use super::gauss_seidel::{Halves, Masked, System, masked};
 use super::layout::{Planes, Source, Tile, TileShape, Window, group_images, task_images};
 use super::normalization::Normalization;
@@ -87,13 +88,16 @@ pub fn backward(
     let shape = level.shape();
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
     let mut stopwatch = Stopwatch::start();
-    let system = System::new(&Quadratic::new(weight, n, m, diagonal, level), shape);
+    let quadratic = Quadratic::new(weight, n, m, diagonal, level);
+    let system = System::new(&quadratic, shape);
+    let bordered = Bordered::new(&quadratic);
     stopwatch.lap_all(Part::Solver);
     let layer = Layer {
         geometry,
         normalization,
         shape,
         system,
+        bordered,
         adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
         options: options.backward,
         images: group_images(pixels, shape.width),
@@ -168,6 +172,7 @@ struct Layer<'a> {
     normalization: Option<Normalization<'a>>,
     shape: TileShape,
     system: System,
+    bordered: Bordered,
     adjoint: Option<Adjoint>,
     options: BackwardOptions,
     /// Images per group.
@@ -236,8 +241,8 @@ impl TileTask for Task<'_> {
                 tile.place(first, count);
                 tile.load(codes, n, &mut scratch.codes);
                 tile.load(grad_codes, n, &mut scratch.rhs);
-                let sweeps = scratch.solve::<S, R, V>(simd, self.layer);
-                stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * sweeps) as u64);
+                let operations = scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
+                stopwatch.lap(Part::Solver, 2 * operations as u64);
                 scratch.take_gamma::<S, V>(simd, first);
                 if let Some(reader) = &mut reader {
                     tile.store_planes(&scratch.gamma, &mut reader.planes);
@@ -282,6 +287,7 @@ struct Scratch {
     rhs: Aligned,
     gamma: Aligned,
     transposed: Transposed,
+    cholesky: Cholesky,
     halves: Halves,
     sums: Sums,
 }
@@ -297,6 +303,7 @@ impl Scratch {
             rhs: rows(),
             gamma: rows(),
             transposed: Transposed::new(layer.images * layer.geometry.pixels(), n, shape),
+            cholesky: Cholesky::new(n, shape),
             halves: Halves::new(atoms, shape.width),
             sums: Sums {
                 patches: PatchSums::new(m, n, shape),
@@ -307,9 +314,19 @@ impl Scratch {
         }
     }
 
-    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile; γ is 0 in idle lanes. Returns the number of sweeps.
+    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile of `pixels` pixels; γ is 0 in idle lanes. Returns the multiply-adds.
     #[inline(always)]
-    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> usize {
+    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
+        let (codes, rhs, gamma) = (&self.codes, &self.rhs, &mut self.gamma);
+        match self.cholesky.solve::<S, V>(simd, &layer.bordered, codes, rhs, gamma) {
+            Some(operations) => operations,
+            None => layer.geometry.atoms.pow(2) * pixels * self.sweep::<S, R, V>(simd, layer),
+        }
+    }
+
+    /// [`Self::solve`] by masked Gauss–Seidel sweeps; returns their number.
+    #[inline(always)]
+    fn sweep<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> usize {
         let zero = simd.splat_f32s(0.0);
         let all = simd.transmute_f32s_u32s(simd.splat_u32s(u32::MAX));
         let mut norm = [zero; V];

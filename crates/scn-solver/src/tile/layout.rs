@@ -127,13 +127,26 @@ impl Planes {
     }
 
     /// Where a window that starts at row `y`, column `x` of a channel reads, counted from the corner of the border.
+    #[inline(always)]
     pub(super) fn address(&self, channel: usize, y: usize, x: usize) -> usize {
-        let row = |plane: usize| (plane * self.rows + y / self.stride) * self.pitch;
+        let (line, below) = self.split(y);
+        let row = |plane: usize| (plane * self.rows + line) * self.pitch;
         if self.copies == 0 {
-            let plane = (channel * self.stride + x % self.stride) * self.stride + y % self.stride;
-            row(plane) + x / self.stride
+            let (column, right) = self.split(x);
+            row((channel * self.stride + right) * self.stride + below) + column
         } else {
-            row((channel * self.copies + x) * self.stride + y % self.stride)
+            row((channel * self.copies + x) * self.stride + below)
+        }
+    }
+
+    /// The quotient and the residue modulo the stride. The usual strides are named, as a division by a variable takes as
+    /// long as a row.
+    #[inline(always)]
+    fn split(&self, place: usize) -> (usize, usize) {
+        match self.stride {
+            1 => (place, 0),
+            2 => (place / 2, place % 2),
+            stride => (place / stride, place % stride),
         }
     }
 
@@ -190,16 +203,39 @@ impl Planes {
         };
         for start in 0..starts {
             // The first place whose column lies inside the border.
-            let skipped = self.border.saturating_sub(start).div_ceil(self.stride);
+            let skipped = self.split(self.border.saturating_sub(start) + self.stride - 1).0;
             let at = first + self.address(channel, y, start) + skipped;
             let column = start + skipped * self.stride - self.border;
-            let values = line.iter().skip(column).step_by(self.stride);
-            let targets = self.values[at..].iter_mut().take(length - skipped.min(length));
-            for (target, value) in targets.zip(values) {
-                *target = map(*value);
-            }
+            let values = line.get(column..).unwrap_or_default();
+            let count = self
+                .split(values.len() + self.stride - 1)
+                .0
+                .min(length - skipped.min(length));
+            every(self.stride, values, &mut self.values[at..at + count], map);
         }
     }
+}
+
+/// Writes `map` of the first value and of every `stride`-th after it, as many as the target takes.
+#[inline(always)]
+fn every(stride: usize, values: &[f32], target: &mut [f32], map: impl Fn(f32) -> f32) {
+    if stride != 2 {
+        let values = values.iter().step_by(stride);
+        target
+            .iter_mut()
+            .zip(values)
+            .for_each(|(target, &value)| *target = map(value));
+        return;
+    }
+    // Whole pairs, which the compiler turns into vectors.
+    let (pairs, rest) = values.as_chunks::<2>();
+    let (whole, last) = target.split_at_mut(pairs.len().min(target.len()));
+    for (target, pair) in whole.iter_mut().zip(pairs) {
+        *target = map(pair[0]);
+    }
+    last.iter_mut()
+        .zip(rest)
+        .for_each(|(target, &value)| *target = map(value));
 }
 
 /// What windows are read from: images so far apart, with rows so far apart.

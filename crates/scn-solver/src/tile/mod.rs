@@ -9,6 +9,7 @@ mod adjoint;
 mod aligned;
 mod backward;
 mod batch_norm;
+mod cholesky;
 mod convolution;
 mod fista;
 mod forward;

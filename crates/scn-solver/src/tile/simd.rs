@@ -171,6 +171,16 @@ pub(super) fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S
     }
 }
 
+/// `c − a·b`, fused where the processor does it in one instruction.
+#[inline(always)]
+pub(super) fn subtract<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+    if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
+        simd.sub_f32s(c, simd.mul_f32s(a, b))
+    } else {
+        simd.negate_mul_add_f32s(a, b, c)
+    }
+}
+
 /// Whether every lane of every vector is at most its limit; NaN is not.
 #[inline(always)]
 pub(super) fn all_within<S: Simd, const V: usize>(simd: S, values: [S::f32s; V], limits: [S::f32s; V]) -> bool {
