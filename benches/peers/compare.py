@@ -49,7 +49,8 @@ def install() -> None:
     if installed.exists() and installed.read_text() == requirements.read_text():
         return
     note(f"installing PyTorch in {VIRTUAL_ENVIRONMENT.relative_to(ROOT)}")
-    venv.create(VIRTUAL_ENVIRONMENT, with_pip=True)
+    if not PYTHON.exists():
+        venv.create(VIRTUAL_ENVIRONMENT, with_pip=True)
     run([PYTHON, "-m", "pip", "install", "--quiet", "-r", requirements])
     installed.write_text(requirements.read_text())
 
