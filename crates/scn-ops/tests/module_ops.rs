@@ -4,12 +4,13 @@
 
 mod common;
 
-use burn::tensor::module::{batch_norm_train, conv2d};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::module::{batch_norm_train, conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor};
 use common::{devices, options, random, tensor, values};
 use scn_ops::{
-    Normalization, Statistics, channel_moments, convolve2d, normalize_batch, normalized_sparse_code2d, sparse_code2d,
+    Normalization, Statistics, channel_moments, convolve2d, convolve2d_adjoint, normalize_batch,
+    normalized_sparse_code2d, sparse_code2d,
 };
 use scn_solver::Method;
 
@@ -106,6 +107,35 @@ fn convolutions_are_those_of_burn() {
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
             let burns = with_gradients(conv2d(x.clone(), weight.clone(), None, options), &x, &weight);
             assert_close(&format!("{name} {x_shape:?}"), &ours, &burns, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn adjoints_of_convolutions_are_the_transposed_convolutions_of_burn() {
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        for ([height, width], weight_shape, stride) in [
+            ([7, 9], [5, 3, 3, 3], 1),
+            ([8, 16], [6, 4, 3, 3], 2),
+            ([9, 8], [6, 2, 5, 5], 2),
+            ([5, 5], [4, 2, 1, 1], 2),
+        ] {
+            let [atoms, _, kernel, _] = weight_shape;
+            let grid = [height, width].map(|side: usize| side.div_ceil(stride));
+            let inputs = || {
+                let codes: Tensor<4> = noise(8, 1.0, [2, atoms, grid[0], grid[1]], &device);
+                (codes, noise::<4>(5, 1.0, weight_shape, &device))
+            };
+            let (codes, weight) = inputs();
+            let output = convolve2d_adjoint(codes.clone(), weight.clone(), stride, [height, width]);
+            let ours = with_gradients(output, &codes, &weight);
+            let (codes, weight) = inputs();
+            let left = [height - 1 - stride * (grid[0] - 1), width - 1 - stride * (grid[1] - 1)];
+            let options = ConvTransposeOptions::new([stride; 2], [kernel / 2; 2], left, [1; 2], 1);
+            let output = conv_transpose2d(codes.clone(), weight.clone(), None, options);
+            let burns = with_gradients(output, &codes, &weight);
+            assert_close(&format!("{name} {weight_shape:?}"), &ours, &burns, 1e-5);
         }
     }
 }

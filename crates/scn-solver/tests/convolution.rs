@@ -101,12 +101,10 @@ fn the_output_and_both_gradients_are_those_of_the_definition() {
         for level in SimdLevel::available() {
             let name = format!("{} {geometry:?}", level.name());
             assert_close(&name, &tile::convolution(geometry, x, weight, level), &output);
-            let found = tile::convolution_backward(geometry, x, weight, grad, true, level);
-            assert_close(&format!("{name} x"), &found.0.unwrap(), &grad_x);
-            assert_close(&format!("{name} weight"), &found.1, &grad_weight);
-            let found = tile::convolution_backward(geometry, x, weight, grad, false, level);
-            assert!(found.0.is_none());
-            assert_close(&format!("{name} weight alone"), &found.1, &grad_weight);
+            let found = tile::convolution_adjoint(geometry, grad, weight, level);
+            assert_close(&format!("{name} x"), &found, &grad_x);
+            let found = tile::convolution_weight_gradient(geometry, x, grad, level);
+            assert_close(&format!("{name} weight"), &found, &grad_weight);
         }
     }
 }
@@ -116,9 +114,8 @@ fn empty_batches_have_empty_outputs_and_zero_gradients() {
     for level in SimdLevel::available() {
         let case = Case::random([0, 3, 8, 8], [4, 3, 3, 3], 1);
         assert!(tile::convolution(&case.geometry, &case.x, &case.weight, level).is_empty());
-        let (grad_x, grad_weight) =
-            tile::convolution_backward(&case.geometry, &case.x, &case.weight, &case.grad, true, level);
-        assert!(grad_x.unwrap().is_empty());
+        assert!(tile::convolution_adjoint(&case.geometry, &case.grad, &case.weight, level).is_empty());
+        let grad_weight = tile::convolution_weight_gradient(&case.geometry, &case.x, &case.grad, level);
         assert_eq!(grad_weight, vec![0.0; 4 * 27]);
     }
 }
@@ -131,8 +128,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let output = tile::convolution(&case.geometry, &case.x, &case.weight, level);
-            let gradients = tile::convolution_backward(&case.geometry, &case.x, &case.weight, &case.grad, true, level);
-            (output, gradients)
+            let grad_x = tile::convolution_adjoint(&case.geometry, &case.grad, &case.weight, level);
+            let grad_weight = tile::convolution_weight_gradient(&case.geometry, &case.x, &case.grad, level);
+            (output, grad_x, grad_weight)
         })
     };
     assert_eq!(run(1), run(5));

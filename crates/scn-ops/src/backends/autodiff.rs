@@ -1,6 +1,7 @@
 //! Records each operation as one of the autodiff graph, whose backward pass is its vector-Jacobian product; of a
 //! solve that is the implicit gradient.
 
+use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -111,7 +112,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
 #[derive(Debug)]
 struct Convolve2dBackward;
 
-impl<B: ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
+impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
     /// x, weight, stride.
     type State = (FloatTensor<B>, FloatTensor<B>, usize);
 
@@ -119,11 +120,37 @@ impl<B: ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
         let [node_x, node_weight] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
         let (x, weight, stride) = ops.state;
-        let (grad_x, grad_weight) = B::convolve2d_vjp(x, weight, grad, stride, node_x.is_some());
-        for (node, grad) in [(node_x, grad_x), (node_weight, grad_weight)] {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, grad);
-            }
+        let ([_, _, height, width], [_, _, kernel, _]) = (x.shape().dims(), weight.shape().dims());
+        if let Some(node) = node_x {
+            let grad_x = B::convolve2d_adjoint(grad.clone(), weight, stride, [height, width]);
+            grads.register::<B>(node.id, grad_x);
+        }
+        if let Some(node) = node_weight {
+            let grad_weight = B::convolve2d_weight_gradient(x, grad, stride, kernel);
+            grads.register::<B>(node.id, grad_weight);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Convolve2dAdjointBackward;
+
+impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dAdjointBackward {
+    /// Values, weight, stride.
+    type State = (FloatTensor<B>, FloatTensor<B>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [node_values, node_weight] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (values, weight, stride) = ops.state;
+        let [_, _, kernel, _] = weight.shape().dims();
+        if let Some(node) = node_values {
+            grads.register::<B>(node.id, B::convolve2d(grad.clone(), weight, stride));
+        }
+        if let Some(node) = node_weight {
+            // The operation is bilinear: the signal takes the place of the input, the codes that of the output.
+            let grad_weight = B::convolve2d_weight_gradient(grad, values, stride, kernel);
+            grads.register::<B>(node.id, grad_weight);
         }
     }
 }
@@ -135,6 +162,25 @@ impl<B: Convolution + ConvolutionVjp, C: CheckpointStrategy> Convolution for Aut
         let output = B::convolve2d(x.clone(), weight.clone(), stride);
         match Convolve2dBackward.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, weight, stride), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn convolve2d_adjoint(
+        values: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        stride: usize,
+        sides: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let parents = [values.node(), weight.node()];
+        let (values, weight) = (values.into_primitive(), weight.into_primitive());
+        let output = B::convolve2d_adjoint(values.clone(), weight.clone(), stride, sides);
+        match Convolve2dAdjointBackward
+            .prepare::<C>(parents)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish((values, weight, stride), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

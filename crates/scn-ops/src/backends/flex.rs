@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, tile};
 
-use super::geometry_of;
+use super::{adjoint_geometry, geometry_of, weight_geometry};
 use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
@@ -120,27 +120,34 @@ impl Convolution for Flex {
         let output = tile::convolution(&geometry, x.storage(), weight.storage(), SimdLevel::detect());
         tensor(output, geometry.codes_shape())
     }
+
+    fn convolve2d_adjoint(
+        values: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        stride: usize,
+        sides: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let geometry = adjoint_geometry(&values, &weight, stride, sides);
+        let (values, weight) = (values.to_contiguous(), weight.to_contiguous());
+        let output = tile::convolution_adjoint(&geometry, values.storage(), weight.storage(), SimdLevel::detect());
+        tensor(
+            output,
+            [geometry.batch, geometry.channels, geometry.height, geometry.width],
+        )
+    }
 }
 
 impl ConvolutionVjp for Flex {
-    fn convolve2d_vjp(
+    fn convolve2d_weight_gradient(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         stride: usize,
-        wants_x: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let geometry = geometry_of(&x, &weight, stride);
-        let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
-        let (grad_x, grad_weight) = tile::convolution_backward(
-            &geometry,
-            x.storage(),
-            weight.storage(),
-            grad.storage(),
-            wants_x,
-            SimdLevel::detect(),
-        );
-        (optional(grad_x, &geometry), tensor(grad_weight, weight.shape()))
+        kernel: usize,
+    ) -> FloatTensor<Self> {
+        let geometry = weight_geometry(&x, &grad, stride, kernel);
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let gradient = tile::convolution_weight_gradient(&geometry, x.storage(), grad.storage(), SimdLevel::detect());
+        tensor(gradient, [geometry.atoms, geometry.channels, kernel, kernel])
     }
 }
 

@@ -2,7 +2,7 @@
 //! the gradients that follow from the solution γ of the implicit system (Sun, Nasrabadi & Tran, arXiv:1701.08349,
 //! eqs. 11, 13 and 17). No patch matrix is ever formed.
 
-use burn::backend::ops::{ConvOptions, PadMode};
+use burn::backend::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 use burn::backend::tensor::{BoolTensor, Device, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{FloatDType, Shape, Slice};
@@ -143,6 +143,33 @@ pub(super) fn correlations<B: Backend>(
     B::conv2d(x, weight, None, conv_options(geometry))
 }
 
+/// The adjoint of [`correlations`]: `[b, c, h, w]` of `values [b, n, h', w']`.
+pub(super) fn fold<B: Backend>(
+    values: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    geometry: &ConvGeometry,
+) -> FloatTensor<B> {
+    let ConvGeometry {
+        batch,
+        channels,
+        height,
+        width,
+        stride,
+        ..
+    } = *geometry;
+    if is_empty(geometry) {
+        return zeros::<B>([batch, channels, height, width], &values.device());
+    }
+    // What the last window of a row or column leaves over.
+    let left = |side: usize, windows: usize| side - stride * (windows - 1) - 1;
+    let left = [
+        left(height, geometry.output_height()),
+        left(width, geometry.output_width()),
+    ];
+    let options = ConvTransposeOptions::new([stride; 2], [geometry.padding(); 2], left, [1, 1], 1);
+    B::conv_transpose2d(values, weight, None, options)
+}
+
 /// `Q = DᵀD + λ₂I [n, n]`.
 pub(super) fn quadratic<B: Backend>(weight: FloatTensor<B>, geometry: &ConvGeometry, lambda2: f64) -> FloatTensor<B> {
     let atoms = B::float_reshape(weight, Shape::new([geometry.atoms, geometry.patch()]));
@@ -197,10 +224,9 @@ pub(super) fn gradients<B: Backend>(
     let n = geometry.atoms;
     let planes = Shape::new([geometry.batch, n, geometry.pixels()]);
     let weight_shape = weight.shape();
-    let grad_x = B::conv2d_x_backward(x.clone(), weight.clone(), gamma.clone(), conv_options(geometry));
+    let grad_x = fold::<B>(gamma.clone(), weight.clone(), geometry);
+    let signal_part = weight_gradient::<B>(x, gamma.clone(), geometry);
     let (codes, gamma) = (B::float_reshape(codes, planes.clone()), B::float_reshape(gamma, planes));
-
-    let signal_part = signal_products::<B>(x, &gamma, geometry);
     let products = sum_of_products::<B>(gamma.clone(), codes.clone());
     let products = B::float_add(products.clone(), B::float_transpose(products));
     let atoms = B::float_reshape(weight, Shape::new([n, geometry.patch()]));
@@ -218,12 +244,16 @@ pub(super) fn gradients<B: Backend>(
     )
 }
 
-/// `Σ γxᵀ [n, c, k, k]` for `gamma [b, n, h'·w']`, the part of the dictionary's gradient that the signals have: one
-/// product with the image, shifted, for each place in the window.
+/// `Σ γxᵀ [n, c, k, k]` for `gamma [b, n, h', w']`, the gradient of a convolution's weight and the part of a dictionary's
+/// gradient that the signals have: one product with the image, shifted, for each place in the window.
 ///
 /// burn's own gradient of a convolution's weight lets one unit walk the whole batch for each of these few numbers; on
 /// Mesa's software adapter it is silently wrong beyond 65,535 steps.
-fn signal_products<B: Backend>(x: FloatTensor<B>, gamma: &FloatTensor<B>, geometry: &ConvGeometry) -> FloatTensor<B> {
+pub(super) fn weight_gradient<B: Backend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    geometry: &ConvGeometry,
+) -> FloatTensor<B> {
     let ConvGeometry {
         batch,
         channels,
@@ -232,6 +262,10 @@ fn signal_products<B: Backend>(x: FloatTensor<B>, gamma: &FloatTensor<B>, geomet
         stride,
         ..
     } = *geometry;
+    if is_empty(geometry) {
+        return zeros::<B>([atoms, channels, kernel, kernel], &x.device());
+    }
+    let gamma = B::float_reshape(gamma, Shape::new([batch, atoms, geometry.pixels()]));
     let pad = (geometry.padding(), geometry.padding());
     let padded = B::float_pad(x, &[(0, 0), (0, 0), pad, pad], PadMode::Constant(0.0));
     let steps = |offset: usize, outputs: usize| {

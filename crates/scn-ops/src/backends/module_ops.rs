@@ -1,9 +1,9 @@
 //! Convolution and batch norm by burn's own operations, for the backends that have no kernels of ours for them.
 
+use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
 
-use super::{geometry_of, layer};
+use super::{adjoint_geometry, geometry_of, layer, weight_geometry};
 
 /// As [`crate::Convolution::convolve2d`].
 pub(super) fn convolve2d<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, stride: usize) -> FloatTensor<B> {
@@ -11,20 +11,26 @@ pub(super) fn convolve2d<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, 
     layer::correlations::<B>(x, weight, &geometry)
 }
 
-/// As [`crate::ConvolutionVjp::convolve2d_vjp`].
-pub(super) fn convolve2d_vjp<B: Backend>(
-    x: FloatTensor<B>,
+/// As [`crate::Convolution::convolve2d_adjoint`].
+pub(super) fn convolve2d_adjoint<B: Backend>(
+    values: FloatTensor<B>,
     weight: FloatTensor<B>,
+    stride: usize,
+    sides: [usize; 2],
+) -> FloatTensor<B> {
+    let geometry = adjoint_geometry(&values, &weight, stride, sides);
+    layer::fold::<B>(values, weight, &geometry)
+}
+
+/// As [`crate::ConvolutionVjp::convolve2d_weight_gradient`].
+pub(super) fn convolve2d_weight_gradient<B: Backend>(
+    x: FloatTensor<B>,
     grad: FloatTensor<B>,
     stride: usize,
-    wants_x: bool,
-) -> (FloatTensor<B>, FloatTensor<B>) {
-    let options = layer::conv_options(&geometry_of(&x, &weight, stride));
-    let grad_x = match wants_x {
-        true => B::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone()),
-        false => layer::nothing::<B>(&x.device()),
-    };
-    (grad_x, B::conv2d_weight_backward(x, weight, grad, options))
+    kernel: usize,
+) -> FloatTensor<B> {
+    let geometry = weight_geometry(&x, &grad, stride, kernel);
+    layer::weight_gradient::<B>(x, grad, &geometry)
 }
 
 /// As [`crate::BatchNorm::normalize_batch`].
@@ -62,20 +68,25 @@ macro_rules! by_burn {
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
                 $crate::backends::module_ops::convolve2d::<Self>(x, weight, stride)
             }
+
+            fn convolve2d_adjoint(
+                values: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                stride: usize,
+                sides: [usize; 2],
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::module_ops::convolve2d_adjoint::<Self>(values, weight, stride, sides)
+            }
         }
 
         impl $crate::ConvolutionVjp for $backend {
-            fn convolve2d_vjp(
+            fn convolve2d_weight_gradient(
                 x: ::burn::backend::tensor::FloatTensor<Self>,
-                weight: ::burn::backend::tensor::FloatTensor<Self>,
                 grad: ::burn::backend::tensor::FloatTensor<Self>,
                 stride: usize,
-                wants_x: bool,
-            ) -> (
-                ::burn::backend::tensor::FloatTensor<Self>,
-                ::burn::backend::tensor::FloatTensor<Self>,
-            ) {
-                $crate::backends::module_ops::convolve2d_vjp::<Self>(x, weight, grad, stride, wants_x)
+                kernel: usize,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::module_ops::convolve2d_weight_gradient::<Self>(x, grad, stride, kernel)
             }
         }
 

@@ -77,18 +77,60 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
     output
 }
 
-/// Gradients of `x`, if wanted, and `weight` of [`convolution`], given that of its output `[b, n, h', w']`.
+/// The adjoint of [`convolution`] in `x`: `[b, c, h, w]` of `values [b, n, h', w']`. It is the gradient that reaches `x`,
+/// given that of the output, and what a dictionary `weight` makes of codes.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
-pub fn convolution_backward(
+pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
+    let (n, pixels) = (geometry.atoms, geometry.pixels());
+    let image = geometry.channels * geometry.height * geometry.width;
+    assert_eq!(
+        values.len(),
+        geometry.batch * n * pixels,
+        "values of the output (left) are not those of {geometry:?}"
+    );
+    assert_eq!(
+        weight.len(),
+        n * geometry.patch(),
+        "values of weight (left) are not those of {geometry:?}"
+    );
+    let mut target = vec![0.0; geometry.batch * image];
+    if values.is_empty() || image == 0 {
+        return target;
+    }
+    let shape = level.shape();
+    let mut stopwatch = Stopwatch::start();
+    let layer = AdjointLayer {
+        geometry,
+        adjoint: Adjoint::new(geometry, weight, shape),
+        images: group_images(pixels, shape.width),
+    };
+    stopwatch.lap_all(Part::Convolution);
+    let images = task_images(geometry.batch, layer.images, TASKS);
+    values
+        .par_chunks(images * n * pixels)
+        .zip(target.par_chunks_mut(images * image))
+        .for_each(|(values, target)| {
+            level.run(Fold {
+                layer: &layer,
+                values,
+                target,
+            })
+        });
+    target
+}
+
+/// The gradient of the weight `[n, c, k, k]` of [`convolution`], given that of its output `[b, n, h', w']`.
+///
+/// # Panics
+/// Where a slice has not the length that the geometry says.
+pub fn convolution_weight_gradient(
     geometry: &ConvGeometry,
     x: &[f32],
-    weight: &[f32],
     grad_output: &[f32],
-    wants_x: bool,
     level: SimdLevel,
-) -> (Option<Vec<f32>>, Vec<f32>) {
+) -> Vec<f32> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     assert_eq!(
@@ -97,53 +139,31 @@ pub fn convolution_backward(
         "values of x (left) are not those of {geometry:?}"
     );
     assert_eq!(
-        weight.len(),
-        n * m,
-        "values of weight (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
         grad_output.len(),
         geometry.batch * n * pixels,
         "values of grad_output (left) are not those of {geometry:?}"
     );
-    let mut grad_x = wants_x.then(|| vec![0.0; x.len()]);
-    let mut grad_weight = vec![0.0; weight.len()];
+    let mut grad_weight = vec![0.0; n * m];
     if grad_output.is_empty() || image == 0 {
-        return (grad_x, grad_weight);
+        return grad_weight;
     }
     let shape = level.shape();
-    let mut stopwatch = Stopwatch::start();
-    let layer = BackwardLayer {
-        geometry,
-        shape,
-        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
-        images: group_images(pixels, shape.width),
-    };
-    stopwatch.lap_all(Part::Convolution);
-    let images = task_images(
-        geometry.batch,
-        layer.images,
-        partial_sums(m * n, geometry.batch * pixels),
-    );
-    let tasks = x
+    let group = group_images(pixels, shape.width);
+    let images = task_images(geometry.batch, group, partial_sums(m * n, geometry.batch * pixels));
+    let sums: Vec<PatchSums> = x
         .par_chunks(images * image)
-        .zip(grad_output.par_chunks(images * n * pixels));
-    let run = |x, grad_output, grad_x| {
-        level.run(Backward {
-            layer: &layer,
-            x,
-            grad_output,
-            grad_x,
+        .zip(grad_output.par_chunks(images * n * pixels))
+        .map(|(x, grad_output)| {
+            level.run(WeightGradient {
+                geometry,
+                shape,
+                images: group,
+                x,
+                grad_output,
+            })
         })
-    };
-    let sums: Vec<PatchSums> = match &mut grad_x {
-        Some(grad_x) => tasks
-            .zip(grad_x.par_chunks_mut(images * image))
-            .map(|((x, grad_output), grad_x)| run(x, grad_output, Some(grad_x)))
-            .collect(),
-        None => tasks.map(|(x, grad_output)| run(x, grad_output, None)).collect(),
-    };
-    stopwatch.skip();
+        .collect();
+    let mut stopwatch = Stopwatch::start();
     let sums = sum_in_order(sums);
     grad_weight.par_chunks_exact_mut(m).enumerate().for_each(|(j, grad)| {
         for (i, grad) in grad.iter_mut().enumerate() {
@@ -151,7 +171,7 @@ pub fn convolution_backward(
         }
     });
     stopwatch.lap_all(Part::Convolution);
-    (grad_x, grad_weight)
+    grad_weight
 }
 
 struct Layer<'a> {
@@ -206,66 +226,94 @@ impl TileTask for Forward<'_> {
     }
 }
 
-struct BackwardLayer<'a> {
+struct AdjointLayer<'a> {
     geometry: &'a ConvGeometry,
-    shape: TileShape,
-    adjoint: Option<Adjoint>,
+    adjoint: Adjoint,
     /// Images per group.
     images: usize,
 }
 
-struct Backward<'a> {
-    layer: &'a BackwardLayer<'a>,
-    x: &'a [f32],
-    grad_output: &'a [f32],
-    grad_x: Option<&'a mut [f32]>,
+struct Fold<'a> {
+    layer: &'a AdjointLayer<'a>,
+    values: &'a [f32],
+    target: &'a mut [f32],
 }
 
-impl TileTask for Backward<'_> {
-    type Output = PatchSums;
+impl TileTask for Fold<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> PatchSums {
-        let BackwardLayer {
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        let AdjointLayer {
             geometry,
-            shape,
             adjoint,
             images,
         } = self.layer;
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, *images, *shape);
-        let window = Window::patches(geometry, &planes, *shape);
+        let mut reader = adjoint.reader(geometry, *images);
+        let groups = self
+            .values
+            .chunks(images * n * pixels)
+            .zip(self.target.chunks_mut(images * image));
+        for (values, target) in groups {
+            let images = target.len() / image;
+            reader.planes.fill(values, None);
+            reader.write::<S, R, V>(simd, images, target);
+            let products = n * geometry.patch() * images * pixels;
+            stopwatch.lap(Part::Convolution, 2 * products as u64);
+        }
+    }
+}
+
+struct WeightGradient<'a> {
+    geometry: &'a ConvGeometry,
+    shape: TileShape,
+    /// Images per group.
+    images: usize,
+    x: &'a [f32],
+    grad_output: &'a [f32],
+}
+
+impl TileTask for WeightGradient<'_> {
+    type Output = PatchSums;
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> PatchSums {
+        let Self {
+            geometry,
+            shape,
+            images,
+            ..
+        } = self;
+        let mut stopwatch = Stopwatch::start();
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut planes = Planes::of_input(geometry, images, shape);
+        let window = Window::patches(geometry, &planes, shape);
         let mut packed = window.scratch();
-        let mut sums = PatchSums::new(geometry.patch(), n, *shape);
-        let mut transposed = Transposed::new(images * pixels, n, *shape);
+        let mut sums = PatchSums::new(geometry.patch(), n, shape);
+        let mut transposed = Transposed::new(images * pixels, n, shape);
         let grid = [geometry.output_height(), geometry.output_width()];
-        let mut tile = Tile::new(grid, *shape);
+        let mut tile = Tile::new(grid, shape);
         let mut grad = Aligned::zeros(n * shape.width);
-        let mut reader = adjoint.as_ref().map(|adjoint| adjoint.reader(geometry, *images));
-        let mut grad_x = self.grad_x;
         let groups = self
             .x
             .chunks(images * image)
             .zip(self.grad_output.chunks(images * n * pixels));
-        for (group, (x, grad_output)) in groups.enumerate() {
-            let count = x.len() / image;
+        for (x, grad_output) in groups {
+            let images = x.len() / image;
             planes.fill(x, None);
-            for first in (0..count * pixels).step_by(shape.width) {
-                tile.place(first, count);
+            for first in (0..images * pixels).step_by(shape.width) {
+                tile.place(first, images);
                 tile.load(grad_output, n, &mut grad);
                 transposed.fill(first, &grad);
             }
-            let (source, pixels) = (planes.source(), count * pixels);
+            let (source, pixels) = (planes.source(), images * pixels);
             sums.add::<S, R, V>(simd, &window, source, &mut packed, grid, &transposed, pixels);
-            if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
-                reader.planes.fill(grad_output, None);
-                reader.write::<S, R, V>(simd, count, &mut grad_x[group * images * image..][..count * image]);
-            }
-            let gradients = 1 + u64::from(reader.is_some());
-            let products = n * geometry.patch() * count * pixels;
-            stopwatch.lap(Part::Convolution, 2 * gradients * products as u64);
+            let products = n * geometry.patch() * pixels;
+            stopwatch.lap(Part::Convolution, 2 * products as u64);
         }
         sums
     }

@@ -25,7 +25,7 @@ mod weight_gradient;
 
 pub use backward::{Gradients, backward};
 pub use batch_norm::{moments, normalize, normalize_backward};
-pub use convolution::{convolution, convolution_backward};
+pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradient};
 pub use forward::{Solution, forward};
 pub use normalization::Normalization;
 pub use peak::peak;

@@ -1,0 +1,299 @@
+//! Convolutional sparse coding against a float64 reference of its own: outputs, gradients by finite differences, and the
+//! norm of the dictionary, on every device.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use common::{devices, random, tensor, values};
+use scn_ops::{ConvolutionalOptions, convolutional_sparse_code2d, convolve2d, dictionary_norm};
+
+/// A layer in float64, by loops over its definition.
+#[derive(Clone)]
+struct Layer {
+    x: Vec<f64>,
+    weight: Vec<f64>,
+    /// One for each image.
+    lambda: Vec<f64>,
+    step_size: f64,
+    x_shape: [usize; 4],
+    weight_shape: [usize; 4],
+    options: ConvolutionalOptions,
+}
+
+impl Layer {
+    fn new(x_shape: [usize; 4], weight_shape: [usize; 4], options: ConvolutionalOptions) -> Self {
+        let scale = (1.0 / weight_shape[1..].iter().product::<usize>() as f64).sqrt();
+        Self {
+            x: random(1, x_shape.iter().product(), 1.0),
+            weight: random(2, weight_shape.iter().product(), scale),
+            lambda: (0..x_shape[0]).map(|image| 0.02 + 0.03 * image as f64).collect(),
+            step_size: 0.15,
+            x_shape,
+            weight_shape,
+            options,
+        }
+    }
+
+    fn codes_shape(&self) -> [usize; 4] {
+        let [batch, _, height, width] = self.x_shape;
+        let places = |side: usize| side.div_ceil(self.options.stride);
+        [batch, self.weight_shape[0], places(height), places(width)]
+    }
+
+    /// Every product in `D∗c`: places in the signal, the weight and the codes.
+    fn for_each_product(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let [_, channels, height, width] = self.x_shape;
+        let [batch, atoms, rows, columns] = self.codes_shape();
+        let kernel = self.weight_shape[2];
+        for code in 0..batch * atoms * rows * columns {
+            let (column, row) = (code % columns, code / columns % rows);
+            let (atom, image) = (code / columns / rows % atoms, code / columns / rows / atoms);
+            for place in 0..channels * kernel * kernel {
+                let (across, down, channel) = (place % kernel, place / kernel % kernel, place / kernel / kernel);
+                let y = (row * self.options.stride + down).wrapping_sub(kernel / 2);
+                let x = (column * self.options.stride + across).wrapping_sub(kernel / 2);
+                if y < height && x < width {
+                    let signal = ((image * channels + channel) * height + y) * width + x;
+                    visit(signal, atom * channels * kernel * kernel + place, code);
+                }
+            }
+        }
+    }
+
+    fn signal(&self, codes: &[f64]) -> Vec<f64> {
+        let mut signal = vec![0.0; self.x.len()];
+        self.for_each_product(|s, w, c| signal[s] += self.weight[w] * codes[c]);
+        signal
+    }
+
+    fn correlations(&self, signal: &[f64]) -> Vec<f64> {
+        let mut codes = vec![0.0; self.codes_shape().iter().product()];
+        self.for_each_product(|s, w, c| codes[c] += self.weight[w] * signal[s]);
+        codes
+    }
+
+    /// FISTA as Beck & Teboulle write it, from 0.
+    fn codes(&self) -> Vec<f64> {
+        let length: usize = self.codes_shape().iter().product();
+        let (mut codes, mut point, mut t) = (vec![0.0; length], vec![0.0; length], 1.0f64);
+        for _ in 0..self.options.steps {
+            let signal = self.signal(&point);
+            let residual: Vec<f64> = self.x.iter().zip(&signal).map(|(x, signal)| x - signal).collect();
+            let ascent = self.correlations(&residual);
+            let next: Vec<f64> = (0..length)
+                .map(|i| {
+                    let value = point[i] + self.step_size * ascent[i];
+                    let threshold = self.step_size * self.lambda[i / (length / self.x_shape[0])];
+                    let kept = if value > threshold {
+                        value - threshold
+                    } else if value < -threshold && !self.options.non_negative {
+                        value + threshold
+                    } else {
+                        0.0
+                    };
+                    kept / (1.0 + self.step_size * self.options.mu)
+                })
+                .collect();
+            let grown = (1.0 + (1.0 + 4.0 * t * t).sqrt()) / 2.0;
+            point = (0..length)
+                .map(|i| next[i] + (t - 1.0) / grown * (next[i] - codes[i]))
+                .collect();
+            (codes, t) = (next, grown);
+        }
+        codes
+    }
+
+    /// `⟨weights, codes⟩`.
+    fn loss(&self, weights: &[f64]) -> f64 {
+        self.codes()
+            .iter()
+            .zip(weights)
+            .map(|(code, weight)| code * weight)
+            .sum()
+    }
+}
+
+fn layers() -> Vec<Layer> {
+    let options = ConvolutionalOptions::default();
+    vec![
+        Layer::new([2, 3, 7, 9], [8, 3, 3, 3], options),
+        Layer::new(
+            [1, 2, 16, 16],
+            [5, 2, 3, 3],
+            ConvolutionalOptions { steps: 5, ..options },
+        ),
+        Layer::new(
+            [3, 1, 8, 5],
+            [4, 1, 5, 5],
+            ConvolutionalOptions {
+                mu: 0.7,
+                steps: 4,
+                ..options
+            },
+        ),
+        Layer::new(
+            [2, 2, 9, 8],
+            [6, 2, 3, 3],
+            ConvolutionalOptions {
+                non_negative: false,
+                steps: 3,
+                ..options
+            },
+        ),
+        Layer::new(
+            [2, 2, 9, 8],
+            [6, 2, 7, 7],
+            ConvolutionalOptions { stride: 2, ..options },
+        ),
+        Layer::new(
+            [2, 4, 6, 6],
+            [12, 4, 1, 1],
+            ConvolutionalOptions {
+                stride: 2,
+                mu: 0.2,
+                ..options
+            },
+        ),
+        Layer::new([2, 3, 4, 4], [7, 3, 3, 3], ConvolutionalOptions { steps: 1, ..options }),
+    ]
+}
+
+#[test]
+fn codes_are_those_of_the_definition_and_gradients_its_finite_differences() {
+    const STEP: f64 = 1e-5;
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        for layer in layers() {
+            let name = format!(
+                "{name}, {:?} {:?} {:?}",
+                layer.x_shape, layer.weight_shape, layer.options
+            );
+            let expected = layer.codes();
+            let active = expected.iter().filter(|&&code| code != 0.0).count();
+            assert!(
+                active > 0 && active < expected.len(),
+                "{name}: {active} active codes test nothing"
+            );
+            let x = tensor::<4>(&layer.x, layer.x_shape, &device).require_grad();
+            let weight = tensor::<4>(&layer.weight, layer.weight_shape, &device).require_grad();
+            let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], &device).require_grad();
+            let step_size = tensor::<1>(&[layer.step_size], [1], &device).require_grad();
+            let inputs = (x.clone(), weight.clone(), lambda.clone(), step_size.clone());
+            let codes = convolutional_sparse_code2d(inputs.0, inputs.1, inputs.2, inputs.3, layer.options);
+            assert_eq!(codes.dims(), layer.codes_shape(), "{name}");
+            for (found, expected) in values(codes.clone().without_autodiff()).iter().zip(&expected) {
+                assert!((found - expected).abs() <= 2e-6, "{name}: {found}, expected {expected}");
+            }
+            let weights = random(3, expected.len(), 1.0);
+            let gradients = (codes * tensor::<4>(&weights, layer.codes_shape(), &device))
+                .sum()
+                .backward();
+            let gradients = [
+                values(x.grad(&gradients).unwrap()),
+                values(weight.grad(&gradients).unwrap()),
+                values(lambda.grad(&gradients).unwrap()),
+                values(step_size.grad(&gradients).unwrap()),
+            ];
+            for (which, gradient) in gradients.iter().enumerate() {
+                let direction = random(20 + which as u64, gradient.len(), 1.0);
+                let moved = |step: f64| {
+                    let mut moved = layer.clone();
+                    let Layer {
+                        x,
+                        weight,
+                        lambda,
+                        step_size,
+                        ..
+                    } = &mut moved;
+                    let values = match which {
+                        0 => x,
+                        1 => weight,
+                        2 => lambda,
+                        _ => std::slice::from_mut(step_size),
+                    };
+                    values
+                        .iter_mut()
+                        .zip(&direction)
+                        .for_each(|(value, d)| *value += step * d);
+                    moved.loss(&weights)
+                };
+                let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+                assert!(
+                    (found - expected).abs() <= 1e-4 * expected.abs().max(1.0),
+                    "{name}, input {which}: {found}, expected {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_step_is_a_convolution_with_a_soft_threshold() {
+    for (name, device) in devices() {
+        let x: Tensor<4> = tensor(&random(4, 2 * 3 * 8 * 8, 1.0), [2, 3, 8, 8], &device);
+        let weight: Tensor<4> = tensor(&random(5, 6 * 27, 0.4), [6, 3, 3, 3], &device);
+        let scalar = |value: f64| tensor::<1>(&[value], [1], &device);
+        let one = |lambda: f64, non_negative: bool| {
+            let options = ConvolutionalOptions {
+                steps: 1,
+                non_negative,
+                ..ConvolutionalOptions::default()
+            };
+            values(convolutional_sparse_code2d(
+                x.clone(),
+                weight.clone(),
+                scalar(lambda),
+                scalar(0.5),
+                options,
+            ))
+        };
+        let plain = convolve2d(x.clone(), weight.clone(), 1);
+        assert_eq!(one(0.0, false), values(plain.clone() * 0.5), "{name}");
+        assert_eq!(one(0.0, true), values(relu(plain.clone() * 0.5)), "{name}");
+        assert_eq!(one(0.25, true), values(relu(plain * 0.5 - 0.125)), "{name}");
+    }
+}
+
+#[test]
+fn the_norm_of_the_dictionary_is_its_largest_eigenvalue() {
+    for (name, device) in devices() {
+        for layer in layers() {
+            let mut one = layer.clone();
+            one.x_shape[0] = 1;
+            one.x.truncate(one.x.len() / layer.x_shape[0]);
+            let length: usize = one.codes_shape().iter().product();
+            let start = random(6, length, 1.0);
+            let (mut vector, mut expected) = (start.clone(), 0.0);
+            for _ in 0..3000 {
+                let next = one.correlations(&one.signal(&vector));
+                expected = next.iter().map(|v| v * v).sum::<f64>().sqrt();
+                vector = next.iter().map(|v| v / expected).collect();
+            }
+            let [_, _, height, width] = one.x_shape;
+            let (weight, start) = (
+                tensor::<4>(&one.weight, one.weight_shape, &device),
+                tensor::<4>(&start, one.codes_shape(), &device),
+            );
+            let stride = one.options.stride;
+            let (_, start) = dictionary_norm(weight.clone(), start, stride, [height, width], 200);
+            let (norm, _) = dictionary_norm(weight.clone(), start, stride, [height, width], 20);
+            let found = values(norm)[0];
+            assert!(
+                found <= expected * (1.0 + 1e-5) && found >= expected * 0.995,
+                "{name}: {found}, expected {expected}"
+            );
+            let zero = dictionary_norm(
+                weight.zeros_like(),
+                Tensor::ones(one.codes_shape(), &device),
+                stride,
+                [height, width],
+                3,
+            );
+            assert_eq!(values(zero.0), [0.0], "{name}");
+            assert!(values(zero.1).iter().all(|value| value.is_finite()), "{name}");
+        }
+    }
+}
