@@ -21,6 +21,10 @@ pub enum ModelKind {
     Resnet56,
     /// ResNet-110 for CIFAR.
     Resnet110,
+    /// ResNet-18 with a convolutional sparse-coding layer in front (Dai et al., arXiv:2210.12945).
+    Sdnet18,
+    /// ResNet-34 with the same.
+    Sdnet34,
 }
 
 impl ModelKind {
@@ -33,7 +37,14 @@ impl ModelKind {
             ModelKind::Resnet20 => "resnet20",
             ModelKind::Resnet56 => "resnet56",
             ModelKind::Resnet110 => "resnet110",
+            ModelKind::Sdnet18 => "sdnet18",
+            ModelKind::Sdnet34 => "sdnet34",
         }
+    }
+
+    /// Whether a key below `model` means something to it.
+    fn has(self, key: &str) -> bool {
+        kinds_with(key).contains(&self)
     }
 }
 
@@ -118,6 +129,39 @@ impl Default for Lambda1Config {
     }
 }
 
+/// The kinds that have a key below `model`.
+pub(crate) fn kinds_with(key: &str) -> &'static [ModelKind] {
+    match key {
+        "csc" => &[ModelKind::Sdnet18, ModelKind::Sdnet34],
+        _ => &[ModelKind::Scn],
+    }
+}
+
+/// The convolutional sparse-coding layer, `model.csc`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CscConfig {
+    /// The weight λ of the 1-norm. Default 0.1.
+    pub lambda: f64,
+    /// Steps of FISTA. Default 2.
+    pub steps: usize,
+    /// The ridge μ. Default 0.
+    pub mu: f64,
+    /// Whether codes are non-negative. Default true.
+    pub non_negative: bool,
+}
+
+impl Default for CscConfig {
+    fn default() -> Self {
+        Self {
+            lambda: 0.1,
+            steps: 2,
+            mu: 0.0,
+            non_negative: true,
+        }
+    }
+}
+
 /// The `model` table as written: keys that are absent take the defaults of [`ResolvedModel`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +180,8 @@ pub struct ModelConfig {
     pub solver: Option<SolverConfig>,
     /// SCN: the sparsity weight.
     pub lambda1: Option<Lambda1Config>,
+    /// SDNet: the convolutional sparse-coding layer.
+    pub csc: Option<CscConfig>,
 }
 
 /// A model with every value filled in and checked.
@@ -155,7 +201,12 @@ pub enum ResolvedModel {
         lambda1: Lambda1Config,
     },
     /// A residual network.
-    ResNet(ModelKind),
+    ResNet {
+        /// Which.
+        kind: ModelKind,
+        /// SDNet: its first layer.
+        csc: Option<CscConfig>,
+    },
 }
 
 /// Widest layer that is allowed: a bound on what a typing mistake can allocate.
@@ -177,22 +228,48 @@ impl ModelConfig {
                 "at least 2 and at most 100000",
             )?;
         }
-        if self.kind != ModelKind::Scn {
-            let present = [
-                ("width", self.width.is_some()),
-                ("first_width", self.first_width.is_some()),
-                ("kernel", self.kernel.is_some()),
-                ("solver", self.solver.is_some()),
-                ("lambda1", self.lambda1.is_some()),
-            ];
-            return match present.into_iter().find(|(_, present)| *present) {
-                Some((key, _)) => Err(ModelError::Foreign {
-                    key,
-                    kind: self.kind.name(),
-                }),
-                None => Ok(ResolvedModel::ResNet(self.kind)),
-            };
+        let present = [
+            ("width", self.width.is_some()),
+            ("first_width", self.first_width.is_some()),
+            ("kernel", self.kernel.is_some()),
+            ("solver", self.solver.is_some()),
+            ("lambda1", self.lambda1.is_some()),
+            ("csc", self.csc.is_some()),
+        ];
+        if let Some((key, _)) = present
+            .into_iter()
+            .find(|&(key, present)| present && !self.kind.has(key))
+        {
+            return Err(ModelError::Foreign {
+                key,
+                kind: self.kind.name(),
+                owners: kinds_with(key).iter().map(|kind| kind.name()).collect(),
+            });
         }
+        if self.kind == ModelKind::Scn {
+            self.resolve_scn()
+        } else {
+            self.resolve_residual()
+        }
+    }
+
+    fn resolve_residual(&self) -> Result<ResolvedModel, ModelError> {
+        let csc = self.kind.has("csc").then(|| self.csc.unwrap_or_default());
+        if let Some(csc) = csc {
+            for (key, value) in [("csc.lambda", csc.lambda), ("csc.mu", csc.mu)] {
+                range(key, value, value >= 0.0 && value.is_finite(), "finite and at least 0")?;
+            }
+            range(
+                "csc.steps",
+                csc.steps,
+                (1..=1000).contains(&csc.steps),
+                "from 1 to 1000",
+            )?;
+        }
+        Ok(ResolvedModel::ResNet { kind: self.kind, csc })
+    }
+
+    fn resolve_scn(&self) -> Result<ResolvedModel, ModelError> {
         let width = self.width.unwrap_or(1);
         range("width", width, (1..=MAX_ATOMS / 64).contains(&width), "from 1 to 64")?;
         let first_width = self.first_width.unwrap_or(16);
@@ -255,9 +332,11 @@ impl ModelConfig {
                 kernel: Some(kernel),
                 solver: Some(solver),
                 lambda1: Some(lambda1),
+                csc: None,
             },
-            ResolvedModel::ResNet(_) => Self {
+            ResolvedModel::ResNet { csc, .. } => Self {
                 classes,
+                csc,
                 ..self.clone()
             },
         })

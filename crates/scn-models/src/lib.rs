@@ -10,8 +10,8 @@ mod models;
 mod output;
 mod summary;
 
-pub use config::{Lambda1Config, ModelConfig, ModelKind, ResolvedModel, SolverConfig};
+pub use config::{CscConfig, Lambda1Config, ModelConfig, ModelKind, ResolvedModel, SolverConfig};
 pub use error::ModelError;
-pub use models::{Model, ResNet, Scn};
+pub use models::{Model, ResNet, Scn, Stem};
 pub use output::{LayerSolves, Output};
 pub use summary::{LayerSummary, Summary};

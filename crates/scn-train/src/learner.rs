@@ -51,7 +51,8 @@ impl Learner {
         collector.add(&counts, output.solves);
         let gradients = cross_entropy(output.logits, &batch.labels, self.label_smoothing).backward();
         timed(Part::Optimizer, || {
-            self.model = self.optimizer.step(self.model.clone(), &gradients, learning_rate);
+            let model = self.optimizer.step(self.model.clone(), &gradients, learning_rate);
+            self.model = model.project();
         });
         Ok(counts)
     }

@@ -127,10 +127,9 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let splits = Splits::load(&experiment.data, experiment.seed)?;
         let device = device.clone().autodiff();
-        let [channels, ..] = splits.train.image_shape();
         let mut model = Model::new(
             &experiment.model,
-            channels,
+            splits.train.image_shape(),
             classes(&experiment),
             experiment.seed,
             &device,

@@ -272,12 +272,12 @@ fn names_that_do_not_exist() {
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet50\"\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`"#,
+            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`"#,
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = { name = \"scn\" }\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`"#,
+            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`"#,
         ),
         (
             data(r#"mean = "channel""#),
@@ -323,12 +323,12 @@ fn required_keys() {
         (
             "seed = 1\n[data]\ndataset = \"cifar10\"\n".to_owned(),
             &[],
-            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`",
+            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nwidth = 2\n".to_owned(),
             &[],
-            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`",
+            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
         ),
     ]);
 }

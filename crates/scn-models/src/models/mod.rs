@@ -6,7 +6,7 @@ mod scn;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-pub use resnet::ResNet;
+pub use resnet::{ResNet, Stem};
 pub use scn::Scn;
 
 use crate::initialization::Initializer;
@@ -25,13 +25,13 @@ pub enum Model {
 pub(crate) type Observer<'a> = &'a mut dyn FnMut(&str, &Tensor<4>);
 
 impl Model {
-    /// Builds a model for images of `channels` planes on `device`; a seed gives the same weights on every device.
+    /// Builds a model for images `[channels, height, width]` on `device`; a seed gives the same weights on every device.
     ///
     /// # Errors
     /// As [`ModelConfig::resolve`].
     pub fn new(
         config: &ModelConfig,
-        channels: usize,
+        image: [usize; 3],
         classes: usize,
         seed: u64,
         device: &Device,
@@ -45,7 +45,7 @@ impl Model {
                 solver,
                 lambda1,
             } => Model::Scn(Scn::new(
-                channels,
+                image[0],
                 classes,
                 width,
                 first_width,
@@ -54,7 +54,9 @@ impl Model {
                 solver.options(),
                 &mut init,
             )),
-            ResolvedModel::ResNet(kind) => Model::ResNet(ResNet::new(kind, channels, classes, &mut init)),
+            ResolvedModel::ResNet { kind, csc } => {
+                Model::ResNet(ResNet::new(kind, csc.as_ref(), image, classes, &mut init))
+            }
         })
     }
 
@@ -68,6 +70,15 @@ impl Model {
         match self {
             Model::Scn(scn) => scn.forward(images, observe),
             Model::ResNet(resnet) => resnet.forward(images, observe),
+        }
+    }
+
+    /// Puts the weights back where they are to be after a training step: atoms of convolutional sparse-coding layers on
+    /// the unit sphere, and their step sizes with them.
+    pub fn project(self) -> Self {
+        match self {
+            Model::ResNet(resnet) => Model::ResNet(resnet.project()),
+            Model::Scn(scn) => Model::Scn(scn),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Residual networks for small images (He, Zhang, Ren & Sun, arXiv:1512.03385): ResNet-18 and -34 with a 3×3 stem and
-//! projection shortcuts, and ResNet-20, -56 and -110 of section 4.2 with parameter-free shortcuts.
+//! projection shortcuts, and ResNet-20, -56 and -110 of section 4.2 with parameter-free shortcuts; and SDNet-18 and -34
+//! (Dai et al., arXiv:2210.12945), where a convolutional sparse-coding layer takes the place of the first convolution.
 
 use burn::module::Module;
 use burn::tensor::activation::relu;
@@ -7,8 +8,8 @@ use burn::tensor::{Slice, Tensor};
 
 use super::Observer;
 use crate::initialization::Initializer;
-use crate::layers::{BatchNorm, Classifier, Convolution};
-use crate::{LayerSummary, ModelKind, Output};
+use crate::layers::{BatchNorm, Classifier, Convolution, ConvolutionalCoding};
+use crate::{CscConfig, LayerSummary, ModelKind, Output};
 
 /// ε of batch norm, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -16,30 +17,39 @@ const EPSILON: f64 = 1e-5;
 /// Blocks and channels of each stage; every stage but the first halves the image.
 fn stages(kind: ModelKind) -> &'static [(usize, usize)] {
     match kind {
-        ModelKind::Resnet34 => &[(3, 64), (4, 128), (6, 256), (3, 512)],
+        ModelKind::Resnet34 | ModelKind::Sdnet34 => &[(3, 64), (4, 128), (6, 256), (3, 512)],
         ModelKind::Resnet20 => &[(3, 16), (3, 32), (3, 64)],
         ModelKind::Resnet56 => &[(9, 16), (9, 32), (9, 64)],
         ModelKind::Resnet110 => &[(18, 16), (18, 32), (18, 64)],
-        ModelKind::Resnet18 | ModelKind::Scn => &[(2, 64), (2, 128), (2, 256), (2, 512)],
+        ModelKind::Resnet18 | ModelKind::Sdnet18 | ModelKind::Scn => &[(2, 64), (2, 128), (2, 256), (2, 512)],
     }
 }
 
 /// Whether shortcuts that change shape are 1×1 convolutions (option B) rather than subsampling with zero channels (A).
 fn projects(kind: ModelKind) -> bool {
-    matches!(kind, ModelKind::Resnet18 | ModelKind::Resnet34)
+    !matches!(kind, ModelKind::Resnet20 | ModelKind::Resnet56 | ModelKind::Resnet110)
 }
 
 /// A residual network.
 #[derive(Module, Debug)]
 pub struct ResNet {
     /// 3×3 stem.
-    pub conv1: Convolution,
+    pub conv1: Stem,
     /// Its batch norm.
     pub bn1: BatchNorm,
     /// All blocks, stage by stage.
     pub blocks: Vec<Block>,
     /// Pooling and classifier.
     pub classifier: Classifier,
+}
+
+/// The first layer of a residual network.
+#[derive(Module, Debug)]
+pub enum Stem {
+    /// ResNet: batch norm and ReLU follow.
+    Convolution(Convolution),
+    /// SDNet: its codes are sparse, only batch norm follows.
+    Coding(ConvolutionalCoding),
 }
 
 /// Two 3×3 convolutions around a shortcut.
@@ -68,10 +78,20 @@ pub struct Shortcut {
 }
 
 impl ResNet {
-    pub(crate) fn new(kind: ModelKind, channels: usize, classes: usize, init: &mut Initializer) -> Self {
+    /// For images `[channels, height, width]`; with `csc` an SDNet.
+    pub(crate) fn new(
+        kind: ModelKind,
+        csc: Option<&CscConfig>,
+        image: [usize; 3],
+        classes: usize,
+        init: &mut Initializer,
+    ) -> Self {
         let stages = stages(kind);
         let mut input = stages[0].1;
-        let conv1 = Convolution::new(channels, input, 3, 1, init);
+        let conv1 = match csc {
+            Some(csc) => Stem::Coding(ConvolutionalCoding::new(image, input, 3, 1, csc, init)),
+            None => Stem::Convolution(Convolution::new(image[0], input, 3, 1, init)),
+        };
         let bn1 = BatchNorm::new(input, true, EPSILON, init);
         let mut blocks = Vec::new();
         for (stage, &(count, filters)) in stages.iter().enumerate() {
@@ -90,7 +110,10 @@ impl ResNet {
     }
 
     pub(crate) fn forward(&self, images: Tensor<4>, observe: Observer) -> Output {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut x = match &self.conv1 {
+            Stem::Convolution(convolution) => relu(self.bn1.forward(convolution.forward(images))),
+            Stem::Coding(coding) => self.bn1.forward(coding.forward_trained(images)),
+        };
         observe("conv1", &x);
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x);
@@ -102,12 +125,25 @@ impl ResNet {
         }
     }
 
+    /// See [`super::Model::project`].
+    pub(crate) fn project(self) -> Self {
+        let conv1 = match self.conv1 {
+            Stem::Coding(coding) => Stem::Coding(coding.project()),
+            Stem::Convolution(_) => return self,
+        };
+        Self { conv1, ..self }
+    }
+
     pub(crate) fn summary(&self, input: [usize; 3]) -> Vec<LayerSummary> {
         let with_norm = |mut layer: LayerSummary, norm: &BatchNorm| {
             layer.parameters += norm.parameters();
             layer
         };
-        let mut layers = vec![with_norm(self.conv1.summary("conv1", input), &self.bn1)];
+        let stem = match &self.conv1 {
+            Stem::Convolution(convolution) => convolution.summary("conv1", input),
+            Stem::Coding(coding) => coding.summary("conv1", input),
+        };
+        let mut layers = vec![with_norm(stem, &self.bn1)];
         let mut input = layers[0].output;
         for (i, block) in self.blocks.iter().enumerate() {
             let first = with_norm(block.conv1.summary(&format!("blocks.{i}.conv1"), input), &block.bn1);

@@ -32,13 +32,13 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
 
 /// An SCN's batch norm in front of its first layer: no scale, no shift, ε 1e-4.
 fn plain(channels: usize, device: &Device) -> BatchNorm {
-    let mut model = Model::new(&scn_config(1, 16), channels, 10, 0, device).unwrap();
+    let mut model = Model::new(&scn_config(1, 16), [channels, 8, 8], 10, 0, device).unwrap();
     scn(&mut model).layers[0].norm.clone()
 }
 
 /// A ResNet's, of 16 channels: scale and shift, ε 1e-5.
 fn affine(device: &Device) -> BatchNorm {
-    match Model::new(&config(ModelKind::Resnet20), 3, 10, 0, device).unwrap() {
+    match Model::new(&config(ModelKind::Resnet20), [3, 8, 8], 10, 0, device).unwrap() {
         Model::ResNet(resnet) => resnet.bn1,
         Model::Scn(_) => unreachable!(),
     }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use scn_models::{Model, ModelConfig, ModelKind, Scn};
+use scn_models::{Model, ModelConfig, ModelKind, ResNet, Scn};
 
 /// The shortest `model` table.
 pub fn config(kind: ModelKind) -> ModelConfig {
@@ -17,6 +17,7 @@ pub fn config(kind: ModelKind) -> ModelConfig {
         kernel: None,
         solver: None,
         lambda1: None,
+        csc: None,
     }
 }
 
@@ -30,13 +31,20 @@ pub fn scn_config(width: usize, first_width: usize) -> ModelConfig {
 
 /// A model with 10 classes on the CPU, without autodiff.
 pub fn model(config: &ModelConfig, channels: usize) -> Model {
-    Model::new(config, channels, 10, 0, &Device::flex()).unwrap()
+    Model::new(config, [channels, 32, 32], 10, 0, &Device::flex()).unwrap()
 }
 
 pub fn scn(model: &mut Model) -> &mut Scn {
     match model {
         Model::Scn(scn) => scn,
         Model::ResNet(_) => panic!("a ResNet"),
+    }
+}
+
+pub fn resnet(model: Model) -> ResNet {
+    match model {
+        Model::ResNet(resnet) => resnet,
+        Model::Scn(_) => panic!("an SCN"),
     }
 }
 

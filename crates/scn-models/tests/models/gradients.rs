@@ -34,7 +34,7 @@ fn network(device: &Device, per_atom: bool) -> Model {
         lambda1: Some(lambda1),
         ..scn_config(1, 3)
     };
-    let mut model = Model::new(&config, 2, CLASSES, 3, device).unwrap();
+    let mut model = Model::new(&config, [2, 8, 8], CLASSES, 3, device).unwrap();
     // The initial classifier hardly looks at the features.
     let classifier = &mut scn(&mut model).classifier;
     classifier.weight = classifier

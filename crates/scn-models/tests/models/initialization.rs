@@ -68,7 +68,7 @@ fn lambda1_starts_where_it_is_told() {
 #[test]
 fn the_seed_decides() {
     let weights = |seed, device: &Device| -> Vec<Vec<f64>> {
-        let mut model = Model::new(&scn_config(1, 16), 3, 10, seed, device).unwrap();
+        let mut model = Model::new(&scn_config(1, 16), [3, 32, 32], 10, seed, device).unwrap();
         let scn = scn(&mut model);
         let dictionaries = scn.layers.iter().map(|layer| values(&layer.coding.weight.val()));
         dictionaries.chain([values(&scn.classifier.weight.val())]).collect()

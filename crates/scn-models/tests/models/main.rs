@@ -6,4 +6,5 @@ mod common;
 mod gradients;
 mod initialization;
 mod parameters;
+mod sdnet;
 mod shapes;

@@ -8,7 +8,7 @@ use crate::common::{config, scn_config, trainable};
 #[track_caller]
 fn assert_parameters(config: &ModelConfig, channels: usize, classes: usize, expected: usize) {
     for device in [Device::flex().autodiff(), Device::flex()] {
-        let model = Model::new(config, channels, classes, 0, &device).unwrap();
+        let model = Model::new(config, [channels, 32, 32], classes, 0, &device).unwrap();
         // Without autodiff no tensor is marked, but the model and its summary are the same.
         if device.is_autodiff() {
             assert_eq!(trainable(&model), expected, "{config:?}");
@@ -70,6 +70,9 @@ fn residual_networks() {
         (ModelKind::Resnet20, 269_722),
         (ModelKind::Resnet56, 853_018),
         (ModelKind::Resnet110, 1_727_962),
+        // A dictionary in place of a convolution of the same size.
+        (ModelKind::Sdnet18, 11_173_962),
+        (ModelKind::Sdnet34, 21_282_122),
     ] {
         assert_parameters(&config(kind), 3, 10, expected);
     }

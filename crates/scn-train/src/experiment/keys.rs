@@ -32,7 +32,7 @@ const BELOW_ONE: &str = "a number from 0 to below 1";
 const DIVISOR: &str = "a finite number, at least 1";
 
 /// Every key there is.
-pub const KEYS: [KeyInfo; 52] = [
+pub const KEYS: [KeyInfo; 56] = [
     key(
         "name",
         "Names the folder of the run.",
@@ -120,7 +120,7 @@ pub const KEYS: [KeyInfo; 52] = [
     key(
         "model.kind",
         "The network.",
-        "one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`",
+        "one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
         REQUIRED,
     ),
     key(
@@ -204,6 +204,30 @@ pub const KEYS: [KeyInfo; 52] = [
     key(
         "model.lambda1.learned",
         "SCN: whether training changes lambda1.",
+        SWITCH,
+        "true",
+    ),
+    key(
+        "model.csc.lambda",
+        "SDNet: the weight lambda of the 1-norm of the codes.",
+        NOT_NEGATIVE,
+        "0.1",
+    ),
+    key(
+        "model.csc.steps",
+        "SDNet: steps of FISTA.",
+        "a whole number from 1 to 1000",
+        "2",
+    ),
+    key(
+        "model.csc.mu",
+        "SDNet: the ridge mu of the elastic net.",
+        NOT_NEGATIVE,
+        "0.0",
+    ),
+    key(
+        "model.csc.non_negative",
+        "SDNet: whether codes are non-negative.",
         SWITCH,
         "true",
     ),

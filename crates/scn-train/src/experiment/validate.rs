@@ -136,11 +136,17 @@ impl Checker<'_> {
             let key = format!("model.{}", error.key());
             return Err(match error {
                 ModelError::Range { value, .. } => self.wrong(&key, value),
-                ModelError::Foreign { key: name, kind } => {
+                ModelError::Foreign {
+                    key: name,
+                    kind,
+                    owners,
+                } => {
                     let written = Table::try_from(model).unwrap_or_default();
                     let found = lookup(&written, name).map(quote).unwrap_or_default();
                     let kind = format!("model.kind is \"{kind}\"");
-                    self.conflict(&key, found, &kind, "it with model.kind = \"scn\" only".to_owned())
+                    let owners: Vec<String> = owners.iter().map(|owner| format!("\"{owner}\"")).collect();
+                    let expected = format!("it with model.kind = {} only", owners.join(" or "));
+                    self.conflict(&key, found, &kind, expected)
                 }
             });
         }

@@ -19,7 +19,14 @@ use crate::common::{assert_says, message, small};
 const FILES: [&str; 4] = ["model.safetensors", "optimizer.safetensors", "state.json", "model.json"];
 
 fn model(seed: u64) -> Model {
-    Model::new(&small(&[]).experiment.model, 1, 10, seed, &Device::flex().autodiff()).unwrap()
+    Model::new(
+        &small(&[]).experiment.model,
+        [1, 8, 8],
+        10,
+        seed,
+        &Device::flex().autodiff(),
+    )
+    .unwrap()
 }
 
 /// One whose step is `step` and whose values are awkward.

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod common;
+mod learner;
 mod losses;
 mod optimizer;
 mod run_folder;

@@ -11,7 +11,7 @@ const BATCHES: usize = 5;
 
 fn model() -> Model {
     let overrides = ["model.lambda1.initial=0.05", "model.lambda1.per_atom=true"];
-    Model::new(&small(&overrides).experiment.model, 1, 10, 1, &Device::flex()).unwrap()
+    Model::new(&small(&overrides).experiment.model, [1, 8, 8], 10, 1, &Device::flex()).unwrap()
 }
 
 fn batch(index: usize) -> Tensor<4> {

@@ -145,10 +145,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         SplitName::Train => EvaluationSplit::Train,
     };
     let loader = Splits::evaluation(split, &data, description.seed, &description.normalization)?;
-    let [channels, ..] = loader.image_shape();
     let info = data.dataset.info();
     let classes = config.classes.unwrap_or(info.class_names.len());
-    let model = Model::new(&config, channels, classes, description.seed, &device).map_err(TrainError::Model)?;
+    let model =
+        Model::new(&config, loader.image_shape(), classes, description.seed, &device).map_err(TrainError::Model)?;
     let model = tensors::into_module(model, &arrays)
         .map_err(|error| BadInput(format!("{}: {error}", path.display())))?
         .valid();

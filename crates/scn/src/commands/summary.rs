@@ -50,7 +50,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let [height, width] = data.augment.crop.map_or([height, width], |side| [side; 2]);
     let classes = model.classes.unwrap_or_else(|| data.dataset.classes());
     let device = scn_ops::open(DeviceRequest::Cpu)?;
-    let network = Model::new(&model, channels, classes, seed, &device).map_err(TrainError::Model)?;
+    let network = Model::new(&model, [channels, height, width], classes, seed, &device).map_err(TrainError::Model)?;
     let summary = network.summary(model.kind.name(), [channels, height, width]);
     let report = Report {
         model: model.kind.name(),

@@ -234,14 +234,14 @@ impl Network {
             kernel: None,
             solver: None,
             lambda1: None,
+            csc: None,
         };
         let dataset = DatasetKind::Cifar10;
         let set = noise(dataset, args.batch, SEED);
         let normalization = Normalization::fit(&set, MeanSubtraction::PerChannel, false);
         let loader = Loader::evaluation(set, normalization, None, args.batch)?;
         let device = device.clone().autodiff();
-        let [channels, ..] = loader.image_shape();
-        let model = Model::new(&config, channels, dataset.classes(), SEED, &device)
+        let model = Model::new(&config, loader.image_shape(), dataset.classes(), SEED, &device)
             .map_err(|error| Usage(format!("--width: {error}")))?;
         Self::of(model, &loader, &device, format!("noise of {dataset}"), None)
     }
@@ -265,9 +265,9 @@ impl Network {
                 .map_err(without_dataset)?;
             (loader, "images")
         };
-        let [channels, ..] = loader.image_shape();
         let classes = description.model.classes.unwrap_or_else(|| dataset.classes());
-        let model = Model::new(&description.model, channels, classes, SEED, device).map_err(TrainError::Model)?;
+        let model =
+            Model::new(&description.model, loader.image_shape(), classes, SEED, device).map_err(TrainError::Model)?;
         let model = tensors::into_module(model, &checkpoint.model)
             .map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
         let (images, path) = (format!("{source} of {dataset}"), path.display().to_string());

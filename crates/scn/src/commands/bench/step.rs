@@ -353,8 +353,8 @@ fn model(
     weights: Option<&(PathBuf, tensors::Arrays)>,
     device: &Device,
 ) -> anyhow::Result<Model> {
-    let [channels, ..] = splits.train.image_shape();
-    let model = Model::new(&experiment.model, channels, classes, experiment.seed, device).map_err(TrainError::Model)?;
+    let image = splits.train.image_shape();
+    let model = Model::new(&experiment.model, image, classes, experiment.seed, device).map_err(TrainError::Model)?;
     let Some((path, arrays)) = weights else {
         return Ok(model);
     };
