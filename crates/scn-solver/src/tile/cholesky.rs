@@ -2,15 +2,19 @@
 //!
 //! Codes are sparse: with k of n atoms active a factorisation costs about k³/6 multiply-adds where one masked
 //! Gauss–Seidel sweep costs n², and nothing is left of the residual but rounding. Every lane of a vector factorises the
-//! system of its own pixel; lanes with fewer active atoms than their neighbours carry rows of the identity.
+//! system of its own pixel. Of many atoms the active ones are gathered, and lanes with fewer of them than their
+//! neighbours carry rows of the identity; few atoms are all taken, the inactive ones as rows of the identity.
 
 use pulp::{Simd, bytemuck};
 
 use super::aligned::Aligned;
+use super::gauss_seidel::masked;
 use super::layout::TileShape;
 use super::quadratic::Quadratic;
 use super::simd::{all_within, for_each_row, rows, rows_mut, subtract};
 
+/// Up to so many atoms none are gathered: that takes longer than to factorise them all.
+const FEW: usize = 32;
 /// More active atoms in a pixel than this are left to sweeps: the factor would outgrow the second-level cache.
 const MAX_ACTIVE: usize = 96;
 /// Rows and columns that are eliminated together: their products stay in registers.
@@ -51,6 +55,16 @@ impl Bordered {
     fn atoms(&self) -> usize {
         self.stride - 1
     }
+
+    /// The couplings of an atom, 0 for those beyond the last.
+    fn row(&self, atom: usize) -> &[f32] {
+        &self.coupling[atom.min(self.atoms()) * self.stride..][..self.stride]
+    }
+}
+
+/// Those of a system with k active atoms: k³/6 for the factor, k² for the two triangular systems.
+fn multiply_adds(k: usize) -> usize {
+    k * k * (k + 6) / 6
 }
 
 /// A square block of a factor, `[columns][rows]`, one vector of pixels for each entry.
@@ -106,6 +120,9 @@ impl Cholesky {
         let (lanes, width) = (S::F32_LANES, V * S::F32_LANES);
         let mut operations = 0;
         gamma.fill(0.0);
+        if system.atoms() <= FEW {
+            return self.solve_few::<S, V>(simd, system, codes, rhs, gamma);
+        }
         for first in (0..width).step_by(lanes) {
             let panels = self.list_active(simd, system.atoms(), &codes[first..], width)?;
             self.gather::<S>(system, &rhs[first..], width, panels);
@@ -118,11 +135,94 @@ impl Cholesky {
                 for (&atom, values) in list[..count].iter().zip(values) {
                     gamma[atom as usize * width + first + lane] = values[lane];
                 }
-                // k³/6 for the factor, k² for the two triangular systems.
-                operations += count * count * (count + 6) / 6;
+                operations += multiply_adds(count);
             }
         }
         Some(operations)
+    }
+
+    /// [`Self::solve`] with every atom in the place of its number.
+    #[inline(always)]
+    fn solve_few<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        system: &Bordered,
+        codes: &[f32],
+        rhs: &[f32],
+        gamma: &mut [f32],
+    ) -> Option<usize> {
+        let n = system.atoms();
+        let panels = n.div_ceil(PANEL);
+        let (codes, rhs) = (rows::<S, V>(codes), rows::<S, V>(rhs));
+        let gamma = rows_mut::<S, V>(gamma);
+        let mut operations = 0;
+        for v in 0..V {
+            operations += self.mask(simd, system, panels, |j| codes[j][v], |j| rhs[j][v]);
+            if !self.factorise(simd, panels) {
+                return None;
+            }
+            self.substitute(simd, panels);
+            let values = rows::<S, 1>(&self.values);
+            for (gamma, value) in gamma.iter_mut().zip(&values[..n]) {
+                gamma[v] = value[0];
+            }
+        }
+        Some(operations)
+    }
+
+    /// Sets the lanes' matrices and right-hand sides; inactive atoms have a row of the identity and 0. Returns the
+    /// multiply-adds that the active ones take.
+    #[inline(always)]
+    fn mask<S: Simd>(
+        &mut self,
+        simd: S,
+        system: &Bordered,
+        panels: usize,
+        codes: impl Fn(usize) -> S::f32s,
+        rhs: impl Fn(usize) -> S::f32s,
+    ) -> usize {
+        let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+        let ones = simd.transmute_f32s_u32s(simd.splat_u32s(u32::MAX));
+        let mut masks = [[zero; PANEL]; FEW / PANEL];
+        let mut counts = zero;
+        let values = rows_mut::<S, PANEL>(&mut self.values);
+        let n = system.atoms();
+        for j in 0..n {
+            let active = simd.greater_than_f32s(codes(j), zero);
+            masks[j / PANEL][j % PANEL] = simd.select_f32s(active, ones, zero);
+            counts = simd.add_f32s(counts, simd.select_f32s(active, one, zero));
+            values[j / PANEL][j % PANEL] = simd.select_f32s(active, rhs(j), zero);
+        }
+        for j in n..panels * PANEL {
+            values[j / PANEL][j % PANEL] = zero;
+        }
+        let mut blocks = rows_mut::<S, PANEL>(&mut self.factor)
+            .as_chunks_mut::<PANEL>()
+            .0
+            .iter_mut();
+        for i in 0..panels {
+            for (j, block) in blocks.by_ref().take(i + 1).enumerate() {
+                for c in 0..PANEL {
+                    let column = system.row(j * PANEL + c);
+                    for r in 0..PANEL {
+                        let coupling = simd.splat_f32s(column[(i * PANEL + r).min(n)]);
+                        block[c][r] = masked(simd, masks[i][r], masked(simd, masks[j][c], coupling));
+                    }
+                }
+                if i == j {
+                    for r in 0..PANEL {
+                        let atom = i * PANEL + r;
+                        block[r][r] = one;
+                        if atom < n {
+                            let active = simd.greater_than_f32s(codes(atom), zero);
+                            block[r][r] = simd.select_f32s(active, simd.splat_f32s(system.diagonal[atom]), one);
+                        }
+                    }
+                }
+            }
+        }
+        let counts = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&counts));
+        counts.iter().map(|&count| multiply_adds(count as usize)).sum()
     }
 
     /// Lists the active atoms of the lanes; returns how many panels they fill, or none where they are too many.
@@ -224,39 +324,18 @@ impl Cholesky {
                     }
                 }
             }
-            let mut inverse = [zero; PANEL];
-            for_each_row!(PANEL, c, {
-                let pivot = corner[c][c];
-                let regular = simd.greater_than_f32s(pivot, simd.mul_f32s(smallest, diagonal[c]));
+            let (pivots, inverse) = factorise_corner(simd, corner, value);
+            for c in 0..PANEL {
+                let regular = simd.greater_than_f32s(pivots[c], simd.mul_f32s(smallest, diagonal[c]));
                 singular = simd.select_f32s(regular, singular, one);
-                inverse[c] = simd.div_f32s(one, simd.sqrt_f32s(pivot));
-                value[c] = simd.mul_f32s(value[c], inverse[c]);
-                for r in c + 1..PANEL {
-                    corner[c][r] = simd.mul_f32s(corner[c][r], inverse[c]);
-                }
-                for k in c + 1..PANEL {
-                    value[k] = subtract(simd, corner[c][k], value[c], value[k]);
-                    for r in k..PANEL {
-                        corner[k][r] = subtract(simd, corner[c][k], corner[c][r], corner[k][r]);
-                    }
-                }
-            });
+            }
             inverse_pivots[j] = inverse;
             let corner = *corner;
             for i in j + 1..panels {
                 let row = &mut below[blocks_before(i) - blocks_before(j + 1)..];
                 let (row, own) = row.split_at_mut(j);
                 let mut acc = eliminate(simd, row, left, own[0]);
-                for_each_row!(PANEL, c, {
-                    for r in 0..PANEL {
-                        acc[c][r] = simd.mul_f32s(acc[c][r], inverse[c]);
-                    }
-                    for k in c + 1..PANEL {
-                        for r in 0..PANEL {
-                            acc[k][r] = subtract(simd, corner[c][k], acc[c][r], acc[k][r]);
-                        }
-                    }
-                });
+                divide(simd, &mut acc, &corner, inverse);
                 own[0] = acc;
             }
         }
@@ -309,4 +388,51 @@ fn eliminate<S: Simd>(
         }
     }
     acc
+}
+
+/// Replaces a symmetric block by its Cholesky factor and `value` by the solution of that triangular system; returns the
+/// pivots and their inverse square roots.
+#[inline(always)]
+fn factorise_corner<S: Simd, const P: usize>(
+    simd: S,
+    corner: &mut [[S::f32s; P]; P],
+    value: &mut [S::f32s; P],
+) -> ([S::f32s; P], [S::f32s; P]) {
+    let one = simd.splat_f32s(1.0);
+    let (mut pivots, mut inverse) = ([one; P], [one; P]);
+    for_each_row!(P, c, {
+        pivots[c] = corner[c][c];
+        inverse[c] = simd.div_f32s(one, simd.sqrt_f32s(pivots[c]));
+        value[c] = simd.mul_f32s(value[c], inverse[c]);
+        for r in c + 1..P {
+            corner[c][r] = simd.mul_f32s(corner[c][r], inverse[c]);
+        }
+        for k in c + 1..P {
+            value[k] = subtract(simd, corner[c][k], value[c], value[k]);
+            for r in k..P {
+                corner[k][r] = subtract(simd, corner[c][k], corner[c][r], corner[k][r]);
+            }
+        }
+    });
+    (pivots, inverse)
+}
+
+/// Divides a block by the transpose of the factor above it.
+#[inline(always)]
+fn divide<S: Simd, const P: usize>(
+    simd: S,
+    block: &mut [[S::f32s; P]; P],
+    corner: &[[S::f32s; P]; P],
+    inverse: [S::f32s; P],
+) {
+    for_each_row!(P, c, {
+        for r in 0..P {
+            block[c][r] = simd.mul_f32s(block[c][r], inverse[c]);
+        }
+        for k in c + 1..P {
+            for r in 0..P {
+                block[k][r] = subtract(simd, corner[c][k], block[c][r], block[k][r]);
+            }
+        }
+    });
 }
