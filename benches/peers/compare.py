@@ -102,8 +102,14 @@ def ours_at(tolerance: str | None) -> str:
     return "scn" if tolerance is None else f"scn {tolerance}"
 
 
+def store(arguments: argparse.Namespace, runs: list[dict]) -> None:
+    settings = {name: getattr(arguments, name) for name in ("rounds", "steps", "plain_steps", "batch", "threads")}
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps({"settings": settings, "runs": runs}, indent=1) + "\n")
+
+
 def measure(arguments: argparse.Namespace) -> list[dict]:
-    """All runs, in the order they were made."""
+    """All runs, in the order they were made; stored after each, as they take long."""
     runs = []
     for number in range(1, arguments.rounds + 1):
         for model in arguments.models:
@@ -112,10 +118,12 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
                 note(f"round {number} of {arguments.rounds}, {model}: {program}")
                 result = run_ours(arguments, model, tolerance)
                 runs.append({"round": number, "model": model, "program": program, "result": result})
+                store(arguments, runs)
             for variant in variants_of(model, arguments.variants):
                 note(f"round {number} of {arguments.rounds}, {model}: {variant}")
                 result = run_peer(arguments, model, variant)
                 runs.append({"round": number, "model": model, "program": variant, "result": result})
+                store(arguments, runs)
     return runs
 
 
@@ -197,9 +205,6 @@ def main() -> None:
         run(["cargo", "build", "--release", "--bin", "scn"])
         arguments.scn = ROOT / "target" / "release" / "scn"
     runs = measure(arguments)
-    settings = {name: getattr(arguments, name) for name in ("rounds", "steps", "plain_steps", "batch", "threads")}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"settings": settings, "runs": runs}, indent=1) + "\n")
     print(table(runs))
 
 
