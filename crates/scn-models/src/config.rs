@@ -25,6 +25,15 @@ pub enum ModelKind {
     Sdnet18,
     /// ResNet-34 with the same.
     Sdnet34,
+    /// Pre-activation ResNet-164 for CIFAR (He et al., arXiv:1603.05027).
+    #[serde(rename = "preact-resnet164")]
+    PreactResnet164,
+    /// Pre-activation ResNet-1001 for CIFAR.
+    #[serde(rename = "preact-resnet1001")]
+    PreactResnet1001,
+    /// The wide residual network WRN-28-10 (Zagoruyko & Komodakis, arXiv:1605.07146).
+    #[serde(rename = "wrn-28-10")]
+    Wrn28x10,
 }
 
 impl ModelKind {
@@ -39,6 +48,9 @@ impl ModelKind {
             ModelKind::Resnet110 => "resnet110",
             ModelKind::Sdnet18 => "sdnet18",
             ModelKind::Sdnet34 => "sdnet34",
+            ModelKind::PreactResnet164 => "preact-resnet164",
+            ModelKind::PreactResnet1001 => "preact-resnet1001",
+            ModelKind::Wrn28x10 => "wrn-28-10",
         }
     }
 
@@ -200,7 +212,9 @@ pub enum ResolvedModel {
         /// λ₁.
         lambda1: Lambda1Config,
     },
-    /// A residual network.
+    /// A pre-activation residual network.
+    PreactResNet(ModelKind),
+    /// Another residual network.
     ResNet {
         /// Which.
         kind: ModelKind,
@@ -246,10 +260,12 @@ impl ModelConfig {
                 owners: kinds_with(key).iter().map(|kind| kind.name()).collect(),
             });
         }
-        if self.kind == ModelKind::Scn {
-            self.resolve_scn()
-        } else {
-            self.resolve_residual()
+        match self.kind {
+            ModelKind::Scn => self.resolve_scn(),
+            ModelKind::PreactResnet164 | ModelKind::PreactResnet1001 | ModelKind::Wrn28x10 => {
+                Ok(ResolvedModel::PreactResNet(self.kind))
+            }
+            _ => self.resolve_residual(),
         }
     }
 
@@ -333,6 +349,10 @@ impl ModelConfig {
                 solver: Some(solver),
                 lambda1: Some(lambda1),
                 csc: None,
+            },
+            ResolvedModel::PreactResNet(_) => Self {
+                classes,
+                ..self.clone()
             },
             ResolvedModel::ResNet { csc, .. } => Self {
                 classes,

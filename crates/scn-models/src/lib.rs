@@ -12,6 +12,6 @@ mod summary;
 
 pub use config::{CscConfig, Lambda1Config, ModelConfig, ModelKind, ResolvedModel, SolverConfig};
 pub use error::ModelError;
-pub use models::{Model, ResNet, Scn, Stem};
+pub use models::{Model, PreactResNet, ResNet, Scn, Stem};
 pub use output::{LayerSolves, Output};
 pub use summary::{LayerSummary, Summary};

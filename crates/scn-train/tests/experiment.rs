@@ -90,7 +90,7 @@ fn unknown_keys_name_the_nearest_key() {
         (
             model("widht = 2"),
             &[],
-            "x.toml:5:1: model.widht: unknown key; expected one of `kind`, `width`, `first_width`, `classes`, `kernel`, `solver`, `lambda1`; did you mean `width`?",
+            "x.toml:5:1: model.widht: unknown key; expected one of `kind`, `width`, `first_width`, `classes`, `kernel`, `solver`, `lambda1`, `csc`; did you mean `width`?",
         ),
         (
             model("solver.tol = 1e-3"),
@@ -98,9 +98,14 @@ fn unknown_keys_name_the_nearest_key() {
             "x.toml:5:8: model.solver.tol: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `tolerance`?",
         ),
         (
+            model("solver.lamda2 = 1"),
+            &[],
+            "x.toml:5:8: model.solver.lamda2: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `lambda2`?",
+        ),
+        (
             model("solver.lambda = 1"),
             &[],
-            "x.toml:5:8: model.solver.lambda: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `lambda2`?",
+            "x.toml:5:8: model.solver.lambda: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `model.csc.lambda`?",
         ),
         (
             model("lambda1.per-atom = true"),
@@ -272,12 +277,12 @@ fn names_that_do_not_exist() {
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet50\"\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`"#,
+            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = { name = \"scn\" }\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`"#,
+            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
         ),
         (
             data(r#"mean = "channel""#),
@@ -323,12 +328,12 @@ fn required_keys() {
         (
             "seed = 1\n[data]\ndataset = \"cifar10\"\n".to_owned(),
             &[],
-            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
+            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nwidth = 2\n".to_owned(),
             &[],
-            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
+            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         ),
     ]);
 }
@@ -621,6 +626,16 @@ fn values_that_do_not_go_together() {
             r#"x.toml:5:9: model.width: found 4, but model.kind is "resnet18"; expected it with model.kind = "scn" only"#,
         ),
         (
+            model("csc = { steps = 3 }"),
+            &[],
+            r#"x.toml:5:7: model.csc: found { lambda = 0.1, mu = 0.0, non_negative = true, steps = 3 }, but model.kind is "scn"; expected it with model.kind = "sdnet18" or "sdnet34" only"#,
+        ),
+        (
+            model("[model.csc]\nsteps = 0").replace("scn", "sdnet18"),
+            &[],
+            "x.toml:6:9: model.csc.steps: found 0; expected a whole number from 1 to 1000",
+        ),
+        (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet18\"\n[model.solver]\nlambda2 = 0.1\n".to_owned(),
             &[],
             r#"x.toml:5:1: model.solver: found a table, but model.kind is "resnet18"; expected it with model.kind = "scn" only"#,
@@ -877,6 +892,7 @@ fn every_key_is_documented_with_its_true_default() {
         model("[train.schedule]\nkind = \"milestones\"\nmilestones = [80]"),
         model("[train.schedule]\nkind = \"cosine\""),
         model("[train.schedule]\nkind = \"one-cycle\""),
+        model("").replace("scn", "sdnet18"),
     ];
     let mut documented: HashSet<&str> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(documented.len(), KEYS.len());

@@ -1,11 +1,13 @@
 //! The registry of models.
 
+mod preactivation;
 mod resnet;
 mod scn;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+pub use preactivation::PreactResNet;
 pub use resnet::{ResNet, Stem};
 pub use scn::Scn;
 
@@ -19,6 +21,8 @@ pub enum Model {
     Scn(Scn),
     /// A residual network.
     ResNet(ResNet),
+    /// A pre-activation residual network.
+    PreactResNet(PreactResNet),
 }
 
 /// Called with the name and the output `[b, n, h, w]` of each layer as it is computed.
@@ -54,6 +58,9 @@ impl Model {
                 solver.options(),
                 &mut init,
             )),
+            ResolvedModel::PreactResNet(kind) => {
+                Model::PreactResNet(PreactResNet::new(kind, image[0], classes, &mut init))
+            }
             ResolvedModel::ResNet { kind, csc } => {
                 Model::ResNet(ResNet::new(kind, csc.as_ref(), image, classes, &mut init))
             }
@@ -70,6 +77,7 @@ impl Model {
         match self {
             Model::Scn(scn) => scn.forward(images, observe),
             Model::ResNet(resnet) => resnet.forward(images, observe),
+            Model::PreactResNet(resnet) => resnet.forward(images, observe),
         }
     }
 
@@ -78,7 +86,7 @@ impl Model {
     pub fn project(self) -> Self {
         match self {
             Model::ResNet(resnet) => Model::ResNet(resnet.project()),
-            Model::Scn(scn) => Model::Scn(scn),
+            Model::Scn(_) | Model::PreactResNet(_) => self,
         }
     }
 
@@ -86,7 +94,7 @@ impl Model {
     pub fn sparse_coding_layers(&self) -> Vec<String> {
         match self {
             Model::Scn(scn) => scn.layer_names(),
-            Model::ResNet(_) => Vec::new(),
+            Model::ResNet(_) | Model::PreactResNet(_) => Vec::new(),
         }
     }
 
@@ -94,7 +102,7 @@ impl Model {
     pub fn lambda1(&self) -> Vec<Tensor<1>> {
         match self {
             Model::Scn(scn) => scn.layers.iter().map(|layer| layer.coding.lambda1.val()).collect(),
-            Model::ResNet(_) => Vec::new(),
+            Model::ResNet(_) | Model::PreactResNet(_) => Vec::new(),
         }
     }
 
@@ -103,6 +111,7 @@ impl Model {
         let layers: Vec<LayerSummary> = match self {
             Model::Scn(scn) => scn.summary(input),
             Model::ResNet(resnet) => resnet.summary(input),
+            Model::PreactResNet(resnet) => resnet.summary(input),
         };
         Summary {
             model: name.into(),

@@ -21,7 +21,7 @@ fn stages(kind: ModelKind) -> &'static [(usize, usize)] {
         ModelKind::Resnet20 => &[(3, 16), (3, 32), (3, 64)],
         ModelKind::Resnet56 => &[(9, 16), (9, 32), (9, 64)],
         ModelKind::Resnet110 => &[(18, 16), (18, 32), (18, 64)],
-        ModelKind::Resnet18 | ModelKind::Sdnet18 | ModelKind::Scn => &[(2, 64), (2, 128), (2, 256), (2, 512)],
+        _ => &[(2, 64), (2, 128), (2, 256), (2, 512)],
     }
 }
 

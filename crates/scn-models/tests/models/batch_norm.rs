@@ -40,7 +40,7 @@ fn plain(channels: usize, device: &Device) -> BatchNorm {
 fn affine(device: &Device) -> BatchNorm {
     match Model::new(&config(ModelKind::Resnet20), [3, 8, 8], 10, 0, device).unwrap() {
         Model::ResNet(resnet) => resnet.bn1,
-        Model::Scn(_) => unreachable!(),
+        _ => unreachable!(),
     }
 }
 

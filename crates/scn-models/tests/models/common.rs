@@ -37,14 +37,14 @@ pub fn model(config: &ModelConfig, channels: usize) -> Model {
 pub fn scn(model: &mut Model) -> &mut Scn {
     match model {
         Model::Scn(scn) => scn,
-        Model::ResNet(_) => panic!("a ResNet"),
+        _ => panic!("no SCN"),
     }
 }
 
 pub fn resnet(model: Model) -> ResNet {
     match model {
         Model::ResNet(resnet) => resnet,
-        Model::Scn(_) => panic!("an SCN"),
+        _ => panic!("no ResNet"),
     }
 }
 

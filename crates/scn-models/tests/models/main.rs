@@ -6,5 +6,6 @@ mod common;
 mod gradients;
 mod initialization;
 mod parameters;
+mod preactivation;
 mod sdnet;
 mod shapes;

@@ -73,7 +73,35 @@ fn residual_networks() {
         // A dictionary in place of a convolution of the same size.
         (ModelKind::Sdnet18, 11_173_962),
         (ModelKind::Sdnet34, 21_282_122),
+        (ModelKind::PreactResnet164, bottlenecks(18).iter().sum()),
+        (ModelKind::PreactResnet1001, bottlenecks(111).iter().sum()),
+        // That of the authors' program: 36.5 M.
+        (ModelKind::Wrn28x10, 36_479_194),
     ] {
         assert_parameters(&config(kind), 3, 10, expected);
     }
+}
+
+/// Parameters of a pre-activation ResNet with so many bottlenecks a stage (He et al., arXiv:1603.05027), by hand: those
+/// of convolutions and classifier, and those of batch norm.
+fn bottlenecks(count: usize) -> [usize; 2] {
+    let block = |input: usize, output: usize| {
+        let inner = output / 4;
+        let projection = if input == output { 0 } else { input * output };
+        let convolutions = input * inner + 9 * inner * inner + inner * output + projection;
+        [convolutions, 2 * (input + 2 * inner)]
+    };
+    let stages = [(16, 64), (64, 128), (128, 256)].map(|(input, output)| {
+        let (first, other) = (block(input, output), block(output, output));
+        [0, 1].map(|part| first[part] + (count - 1) * other[part])
+    });
+    let sum = |part: usize| stages.iter().map(|stage| stage[part]).sum::<usize>();
+    [3 * 9 * 16 + sum(0) + 257 * 10, sum(1) + 2 * 256]
+}
+
+#[test]
+fn the_published_millions() {
+    // He et al. report 1.7 M and 10.2 M, without batch norm.
+    assert_eq!((bottlenecks(18)[0] as f64 / 1e5).round(), 17.0);
+    assert_eq!((bottlenecks(111)[0] as f64 / 1e5).round(), 102.0);
 }

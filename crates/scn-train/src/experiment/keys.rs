@@ -120,7 +120,7 @@ pub const KEYS: [KeyInfo; 56] = [
     key(
         "model.kind",
         "The network.",
-        "one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`",
+        "one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         REQUIRED,
     ),
     key(
@@ -179,7 +179,7 @@ pub const KEYS: [KeyInfo; 56] = [
     ),
     key(
         "model.solver.backward_tolerance",
-        "SCN: the relative residual at which a backward solve stops.",
+        "SCN: the relative residual at which backward sweeps stop; the CPU factorises up to 96 active atoms instead.",
         NOT_NEGATIVE,
         "1e-4",
     ),

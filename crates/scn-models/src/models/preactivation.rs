@@ -1,0 +1,174 @@
+//! Residual networks with batch norm and ReLU in front of every convolution (He, Zhang, Ren & Sun, arXiv:1603.05027):
+//! the pre-activation ResNet-164 and -1001 with bottlenecks, and WRN-28-10 (Zagoruyko & Komodakis, arXiv:1605.07146)
+//! with two wide 3×3 convolutions in a block.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::Observer;
+use crate::initialization::Initializer;
+use crate::layers::{BatchNorm, Classifier, Convolution};
+use crate::{LayerSummary, ModelKind, Output};
+
+/// ε of batch norm, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+/// Channels behind the first convolution.
+const FIRST: usize = 16;
+
+/// Blocks of each of the three stages, channels of the first, and the kernels of a block with the share of the stage's
+/// channels that each makes.
+struct Plan {
+    blocks: usize,
+    channels: usize,
+    convolutions: &'static [(usize, usize)],
+}
+
+fn plan(kind: ModelKind) -> Plan {
+    /// A quarter of the channels inside a bottleneck.
+    const BOTTLENECK: &[(usize, usize)] = &[(1, 4), (3, 4), (1, 1)];
+    const BASIC: &[(usize, usize)] = &[(3, 1), (3, 1)];
+    let (blocks, channels, convolutions) = match kind {
+        ModelKind::PreactResnet1001 => (111, 64, BOTTLENECK),
+        ModelKind::Wrn28x10 => (4, 160, BASIC),
+        _ => (18, 64, BOTTLENECK),
+    };
+    Plan {
+        blocks,
+        channels,
+        convolutions,
+    }
+}
+
+/// A pre-activation residual network.
+#[derive(Module, Debug)]
+pub struct PreactResNet {
+    /// 3×3 stem.
+    pub conv1: Convolution,
+    /// All blocks, stage by stage.
+    pub blocks: Vec<PreactBlock>,
+    /// In front of the pooling.
+    pub bn: BatchNorm,
+    /// Pooling and classifier.
+    pub classifier: Classifier,
+}
+
+/// Activated convolutions around a shortcut.
+#[derive(Module, Debug)]
+pub struct PreactBlock {
+    /// Two or three.
+    pub units: Vec<PreactUnit>,
+    /// A 1×1 convolution of the activated input, where the shape changes.
+    pub shortcut: Option<Convolution>,
+}
+
+/// Batch norm, ReLU and a convolution.
+#[derive(Module, Debug)]
+pub struct PreactUnit {
+    /// Of the convolution's input.
+    pub bn: BatchNorm,
+    /// The convolution.
+    pub conv: Convolution,
+}
+
+impl PreactResNet {
+    pub(crate) fn new(kind: ModelKind, channels: usize, classes: usize, init: &mut Initializer) -> Self {
+        let Plan {
+            blocks: count,
+            channels: width,
+            convolutions,
+        } = plan(kind);
+        let conv1 = Convolution::new(channels, FIRST, 3, 1, init);
+        let (mut blocks, mut input) = (Vec::new(), FIRST);
+        for stage in 0..3 {
+            let output = width << stage;
+            for block in 0..count {
+                let stride = if block == 0 && stage > 0 { 2 } else { 1 };
+                blocks.push(PreactBlock::new(input, output, convolutions, stride, init));
+                input = output;
+            }
+        }
+        Self {
+            conv1,
+            blocks,
+            bn: BatchNorm::new(input, true, EPSILON, init),
+            classifier: Classifier::new(input, classes, init),
+        }
+    }
+
+    pub(crate) fn forward(&self, images: Tensor<4>, observe: Observer) -> Output {
+        let mut x = self.conv1.forward(images);
+        observe("conv1", &x);
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x);
+            observe(&format!("blocks.{i}"), &x);
+        }
+        Output {
+            logits: self.classifier.forward(relu(self.bn.forward(x))),
+            solves: Vec::new(),
+        }
+    }
+
+    pub(crate) fn summary(&self, input: [usize; 3]) -> Vec<LayerSummary> {
+        let mut layers = vec![self.conv1.summary("conv1", input)];
+        let mut input = layers[0].output;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let mut output = input;
+            for (j, PreactUnit { bn, conv }) in block.units.iter().enumerate() {
+                let mut layer = conv.summary(&format!("blocks.{i}.units.{j}.conv"), output);
+                layer.parameters += bn.parameters();
+                output = layer.output;
+                layers.push(layer);
+            }
+            if let Some(shortcut) = &block.shortcut {
+                layers.push(shortcut.summary(&format!("blocks.{i}.shortcut"), input));
+            }
+            input = output;
+        }
+        let mut classifier = self.classifier.summary("classifier");
+        classifier.parameters += self.bn.parameters();
+        layers.push(classifier);
+        layers
+    }
+}
+
+impl PreactBlock {
+    /// The stride is that of the first 3×3 convolution.
+    fn new(
+        input: usize,
+        output: usize,
+        convolutions: &[(usize, usize)],
+        stride: usize,
+        init: &mut Initializer,
+    ) -> Self {
+        let mut channels = input;
+        let strided = convolutions.iter().position(|&(kernel, _)| kernel == 3);
+        let units = convolutions.iter().enumerate().map(|(j, &(kernel, share))| {
+            let stride = if Some(j) == strided { stride } else { 1 };
+            let unit = PreactUnit {
+                bn: BatchNorm::new(channels, true, EPSILON, init),
+                conv: Convolution::new(channels, output / share, kernel, stride, init),
+            };
+            channels = output / share;
+            unit
+        });
+        let units = units.collect();
+        Self {
+            units,
+            shortcut: (stride != 1 || input != output).then(|| Convolution::new(input, output, 1, stride, init)),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let mut residual = x.clone();
+        let mut shortcut = x;
+        for (j, PreactUnit { bn, conv }) in self.units.iter().enumerate() {
+            let activated = relu(bn.forward(residual));
+            if let (0, Some(projection)) = (j, &self.shortcut) {
+                shortcut = projection.forward(activated.clone());
+            }
+            residual = conv.forward(activated);
+        }
+        residual + shortcut
+    }
+}
