@@ -63,7 +63,7 @@ pub fn from_module(module: &impl Module) -> Arrays {
 }
 
 /// The values of a tensor of any float type.
-pub(crate) fn floats(data: TensorData) -> Vec<f32> {
+pub fn floats(data: TensorData) -> Vec<f32> {
     data.convert::<f32>()
         .try_into_vec()
         .unwrap_or_else(|error| panic!("data converted to f32 is f32: {error:?}"))

@@ -1,6 +1,7 @@
 //! The command line of scn: one file per subcommand.
 
 mod allocator;
+mod archive;
 mod commands;
 mod device;
 mod exit;
@@ -35,6 +36,7 @@ Exit codes: 0 success, 1 failed run, 2 usage, 3 bad experiment file or data, 4 t
 enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
+    Predict(commands::predict::Args),
     Summary(commands::summary::Args),
     Bench(commands::bench::Args),
     Solve(commands::solve::Args),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        Command::Predict(args) => commands::predict::run(args),
         Command::Summary(args) => commands::summary::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Solve(args) => commands::solve::run(args),

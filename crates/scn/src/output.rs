@@ -1,9 +1,33 @@
-//! Results on standard output. A reader that goes away, as in `scn data list | head`, is no error.
+//! Results on standard output and in files. A reader that goes away, as in `scn data list | head`, is no error.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
+
+use crate::exit::Usage;
+
+/// Checks before the work that `--out` can be written, and that it is not the input, which is called `what`.
+pub(crate) fn check_target(out: &Path, input: &Path, what: &str) -> Result<(), Usage> {
+    let refuse = |reason: String| Err(Usage(format!("--out {}: {reason}", out.display())));
+    if out.is_dir() || out.file_name().is_none() {
+        return refuse("is a folder: expected the path of a file".into());
+    }
+    let folder = out
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return refuse(format!("there is no folder {}: make it first", folder.display()));
+    }
+    if let (Ok(out), Ok(input)) = (out.canonicalize(), input.canonicalize())
+        && out == input
+    {
+        return refuse(format!("is the {what} itself: choose another file"));
+    }
+    Ok(())
+}
 
 /// Writes `text` as it is.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {

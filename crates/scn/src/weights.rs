@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
+use scn_models::{Model, ModelConfig};
 use scn_train::checkpoint::{self, BEST, Checkpoint, LAST, Newest};
-use scn_train::holds_run;
+use scn_train::{TrainError, holds_run, tensors};
 
 use crate::exit::BadInput;
 
@@ -37,4 +39,20 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<(PathBuf, Checkpoint)> {
         }
         None => Err(BadInput(format!("{}: no checkpoint was saved yet", folder.display())).into()),
     }
+}
+
+/// The network of the checkpoint that was loaded from `path`, for images `[c, h, w]`; `config` may differ from the
+/// checkpoint's in how the layers solve.
+pub(crate) fn network(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    image: [usize; 3],
+    device: &Device,
+) -> anyhow::Result<Model> {
+    let Checkpoint { description, model, .. } = checkpoint;
+    let classes = config.classes.unwrap_or_else(|| description.data.dataset.classes());
+    let network = Model::new(config, image, classes, description.seed, device).map_err(TrainError::Model)?;
+    let fitted = tensors::into_module(network, model);
+    Ok(fitted.map_err(|error| BadInput(format!("{}: {error}", path.display())))?)
 }

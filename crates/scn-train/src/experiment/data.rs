@@ -37,6 +37,17 @@ pub struct DataConfig {
     pub augment: Augmentation,
 }
 
+impl DataConfig {
+    /// Shape `[c, h, w]` of the images that a network sees.
+    pub fn image_shape(&self) -> [usize; 3] {
+        let [channels, height, width] = self.dataset.info().shape;
+        match self.augment.crop {
+            Some(side) => [channels, side, side],
+            None => [channels, height, width],
+        }
+    }
+}
+
 fn dir() -> PathBuf {
     PathBuf::from("datasets")
 }

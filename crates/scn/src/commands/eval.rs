@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use burn::module::Module;
 use clap::ValueEnum;
-use scn_models::{Model, ModelKind};
+use scn_models::ModelKind;
 use scn_solver::Method;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, TrainError, evaluate, tensors};
+use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, evaluate};
 use serde::Serialize;
 
-use crate::exit::{BadInput, Usage};
+use crate::exit::Usage;
 use crate::{device, exit, log, output, signals, weights};
 
 /// Evaluate a run or a checkpoint
@@ -115,17 +115,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
     let (path, checkpoint) = weights::load(&args.path)?;
-    let Checkpoint {
-        description,
-        state,
-        model: arrays,
-        ..
-    } = checkpoint;
-    let mut data = description.data;
+    let Checkpoint { description, state, .. } = &checkpoint;
+    let mut data = description.data.clone();
     if let Some(dir) = args.data_dir {
         data.dir = dir;
     }
-    let mut config = description.model;
+    let mut config = description.model.clone();
     if args.solver.is_some() || args.tolerance.is_some() || args.max_iterations.is_some() {
         if config.kind != ModelKind::Scn {
             let message = "--solver, --tolerance and --max-iterations need a model with sparse-coding layers";
@@ -147,11 +142,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let loader = Splits::evaluation(split, &data, description.seed, &description.normalization)?;
     let info = data.dataset.info();
     let classes = config.classes.unwrap_or(info.class_names.len());
-    let model =
-        Model::new(&config, loader.image_shape(), classes, description.seed, &device).map_err(TrainError::Model)?;
-    let model = tensors::into_module(model, &arrays)
-        .map_err(|error| BadInput(format!("{}: {error}", path.display())))?
-        .valid();
+    let model = weights::network(&path, &checkpoint, &config, loader.image_shape(), &device)?.valid();
     let Some(evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
         return Ok(exit::stopped(stop.signal().unwrap_or_default()));
     };

@@ -18,7 +18,7 @@ use self::problem::Problem;
 use self::solution::Solution;
 use super::eval::SolverName;
 use crate::exit::{BadInput, Usage};
-use crate::output::{print, print_json};
+use crate::output::{check_target, print, print_json};
 use crate::{device, log};
 
 /// The tolerance where none is given, in f32 and in f64.
@@ -126,7 +126,7 @@ struct Report {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
     let options = options(&args)?;
-    check_paths(&args)?;
+    check_target(&args.out, &args.problem, "problem")?;
     let problem = Problem::read(&args.problem)?;
     for name in &problem.unknown {
         eprintln!(
@@ -217,27 +217,6 @@ fn options(args: &Args) -> Result<SolverOptions, Usage> {
 }
 
 /// Refuses, before anything is computed, to write where a file cannot be or over the problem.
-fn check_paths(args: &Args) -> Result<(), Usage> {
-    let out = &args.out;
-    let refuse = |reason: String| Err(Usage(format!("--out {}: {reason}", out.display())));
-    if out.is_dir() || out.file_name().is_none() {
-        return refuse("is a folder: expected the path of a file".into());
-    }
-    let folder = out
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return refuse(format!("there is no folder {}: make it first", folder.display()));
-    }
-    if let (Ok(out), Ok(problem)) = (out.canonicalize(), args.problem.canonicalize())
-        && out == problem
-    {
-        return refuse("is the problem itself: choose another file".into());
-    }
-    Ok(())
-}
-
 /// The solution and the seconds that it took.
 fn solve(args: &Args, problem: &Problem, options: SolverOptions) -> anyhow::Result<(Solution, f64)> {
     let choice = match args.device {

@@ -46,12 +46,11 @@ struct Report {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Experiment { data, model, seed, .. } = Experiment::load(&args.experiment, &args.set)?.experiment;
-    let [channels, height, width] = data.dataset.info().shape;
-    let [height, width] = data.augment.crop.map_or([height, width], |side| [side; 2]);
+    let image = data.image_shape();
     let classes = model.classes.unwrap_or_else(|| data.dataset.classes());
     let device = scn_ops::open(DeviceRequest::Cpu)?;
-    let network = Model::new(&model, [channels, height, width], classes, seed, &device).map_err(TrainError::Model)?;
-    let summary = network.summary(model.kind.name(), [channels, height, width]);
+    let network = Model::new(&model, image, classes, seed, &device).map_err(TrainError::Model)?;
+    let summary = network.summary(model.kind.name(), image);
     let report = Report {
         model: model.kind.name(),
         input: summary.input,

@@ -13,7 +13,7 @@ use scn_ops::{
 };
 use scn_solver::profile::{self, Part, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
-use scn_train::{DataConfig, EvaluationSplit, Splits, TrainError, tensors};
+use scn_train::{DataConfig, EvaluationSplit, Splits};
 use serde::Serialize;
 
 use super::measure::{
@@ -249,15 +249,15 @@ impl Network {
     /// That of a checkpoint, without autodiff.
     fn trained(path: &Path, args: &Args, device: &Device) -> anyhow::Result<Self> {
         let (path, checkpoint) = weights::load(path)?;
-        let description = checkpoint.description;
+        let description = &checkpoint.description;
         let data = DataConfig {
             batch_size: args.batch,
-            ..description.data
+            ..description.data.clone()
         };
         let dataset = data.dataset;
         let (loader, source) = if args.synthetic {
             let set = noise(dataset, args.batch, SEED);
-            let loader = Loader::evaluation(set, description.normalization, data.augment.crop, args.batch)?;
+            let loader = Loader::evaluation(set, description.normalization.clone(), data.augment.crop, args.batch)?;
             (loader, "noise")
         } else {
             let normalization = &description.normalization;
@@ -265,11 +265,7 @@ impl Network {
                 .map_err(without_dataset)?;
             (loader, "images")
         };
-        let classes = description.model.classes.unwrap_or_else(|| dataset.classes());
-        let model =
-            Model::new(&description.model, loader.image_shape(), classes, SEED, device).map_err(TrainError::Model)?;
-        let model = tensors::into_module(model, &checkpoint.model)
-            .map_err(|error| BadInput(format!("{}: {error}", path.display())))?;
+        let model = weights::network(&path, &checkpoint, &description.model, loader.image_shape(), device)?;
         let (images, path) = (format!("{source} of {dataset}"), path.display().to_string());
         Self::of(model, &loader, device, images, Some(path))
     }

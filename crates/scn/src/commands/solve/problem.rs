@@ -6,6 +6,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use scn_solver::ConvGeometry;
 
+use crate::archive::{self, Array, decode, names_in, quoted};
 use crate::exit::BadInput;
 
 /// What a file holds.
@@ -77,11 +78,7 @@ impl Problem {
     pub(super) fn read(path: &Path) -> Result<Self, BadInput> {
         let fail = |message: String| BadInput(format!("{}: {message}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| fail(format!("cannot read the problem: {error}")))?;
-        let archive = SafeTensors::deserialize(&bytes).map_err(|error| {
-            fail(format!(
-                "not a whole safetensors file ({error}): expected a safetensors file with {KINDS}"
-            ))
-        })?;
+        let archive = archive::open(&bytes, KINDS).map_err(fail)?;
         Self::from_archive(&archive).map_err(fail)
     }
 
@@ -154,13 +151,7 @@ impl Problem {
             ([_, ..], []) => Kind::ElasticNet,
             ([], [_, ..]) => Kind::ConvLayer,
             ([], []) => {
-                let mut names = names.clone();
-                names.sort_unstable();
-                let found = if names.is_empty() {
-                    "no tensors".to_owned()
-                } else {
-                    quoted(&names)
-                };
+                let found = names_in(archive);
                 return Err(format!("holds {found}, which is no problem: expected {KINDS}"));
             }
             (elastic_net, conv_layer) => {
@@ -211,7 +202,7 @@ impl Problem {
             return Err(x.misshapen(&expected));
         }
         let geometry = ConvGeometry::new([1, m, 1, p], [n, m, 1, 1], 1).map_err(|error| error.to_string())?;
-        let grad_codes = Array::grad_codes(archive, &[p, n])?;
+        let grad_codes = grad_codes(archive, &[p, n])?;
         let mut problem = Self::shared(archive, Kind::ElasticNet, geometry)?;
         problem.x = transpose(&x.values, [p, m]);
         problem.weight = transpose(&dictionary.values, [m, n]);
@@ -226,7 +217,7 @@ impl Problem {
         let weight_shape = weight.dimensions("[n, c, k, k]")?;
         let stride = stride(archive)?;
         let geometry = ConvGeometry::new(x_shape, weight_shape, stride).map_err(|error| error.to_string())?;
-        let grad_codes = Array::grad_codes(archive, &geometry.codes_shape())?;
+        let grad_codes = grad_codes(archive, &geometry.codes_shape())?;
         let mut problem = Self::shared(archive, Kind::ConvLayer, geometry)?;
         problem.x = x.values;
         problem.weight = weight.values;
@@ -275,73 +266,16 @@ pub(super) fn transpose(values: &[f64], [rows, columns]: [usize; 2]) -> Vec<f64>
         .collect()
 }
 
-/// A tensor of the file.
-struct Array {
-    name: &'static str,
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Array {
-    /// A tensor of finite floats.
-    fn floats(archive: &SafeTensors, name: &'static str) -> Result<Self, String> {
-        let view = archive.tensor(name).map_err(|error| error.to_string())?;
-        let values = match view.dtype() {
-            Dtype::F64 => decode(view.data(), f64::from_le_bytes),
-            Dtype::F32 => decode(view.data(), |bytes| f32::from_le_bytes(bytes).into()),
-            other => return Err(format!("`{name}` is of type {other}, expected F32 or F64: convert it")),
-        };
-        let array = Self {
-            name,
-            shape: view.shape().to_vec(),
-            values,
-        };
-        if array.values.is_empty() {
-            return Err(format!(
-                "`{name}` has shape {:?}, expected at least one value",
-                array.shape
-            ));
-        }
-        match array.values.iter().position(|value| !value.is_finite()) {
-            Some(index) => {
-                let (value, at) = (array.values[index], array.position(index));
-                Err(format!(
-                    "`{name}` is {value} at {at:?} (counted from 0): expected finite numbers"
-                ))
-            }
-            None => Ok(array),
-        }
+/// `grad_codes`, where it is given.
+fn grad_codes(archive: &SafeTensors, shape: &[usize]) -> Result<Option<Array>, String> {
+    if !archive.names().contains(&"grad_codes") {
+        return Ok(None);
     }
-
-    /// `grad_codes`, where it is given.
-    fn grad_codes(archive: &SafeTensors, shape: &[usize]) -> Result<Option<Self>, String> {
-        if !archive.names().contains(&"grad_codes") {
-            return Ok(None);
-        }
-        let array = Self::floats(archive, "grad_codes")?;
-        if array.shape != shape {
-            return Err(array.misshapen(&format!("{shape:?}, the shape of the codes")));
-        }
-        Ok(Some(array))
+    let array = Array::floats(archive, "grad_codes")?;
+    if array.shape != shape {
+        return Err(array.misshapen(&format!("{shape:?}, the shape of the codes")));
     }
-
-    fn dimensions<const D: usize>(&self, expected: &str) -> Result<[usize; D], String> {
-        self.shape[..].try_into().map_err(|_| self.misshapen(expected))
-    }
-
-    fn misshapen(&self, expected: &str) -> String {
-        format!("`{}` has shape {:?}, expected {expected}", self.name, self.shape)
-    }
-
-    /// The index in every dimension of a flat index.
-    fn position(&self, mut index: usize) -> Vec<usize> {
-        let mut position = vec![0; self.shape.len()];
-        for (place, &length) in position.iter_mut().zip(&self.shape).rev() {
-            *place = index % length;
-            index /= length;
-        }
-        position
-    }
+    Ok(Some(array))
 }
 
 /// The stride, 1 where it is not given.
@@ -377,16 +311,4 @@ fn stride(archive: &SafeTensors) -> Result<usize, String> {
         ));
     }
     Ok(*value as usize)
-}
-
-fn decode<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-    data.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
-}
-
-fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -1,0 +1,105 @@
+//! `scn predict`: logits of images from a file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use scn_train::{tensors, write_file};
+
+use super::eval::DeviceName;
+use crate::archive::{self, Array, names_in};
+use crate::exit::{self, BadInput};
+use crate::output::{check_target, print};
+use crate::{device, log, signals, weights};
+
+/// What an input holds, in words.
+const EXPECTED: &str = "`images` [b, c, h, w]";
+
+/// Compute the logits of images from a file
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn predict runs/first images.safetensors --out logits.safetensors
+  scn predict runs/first/checkpoints/last images.safetensors --out logits.safetensors --device wgpu
+
+The input holds `images` [b, c, h, w], F32 or F64, already normalised as in training; the output
+`logits` [b, classes], F32, in evaluation mode. A file that --out names is replaced.")]
+pub(crate) struct Args {
+    /// Folder of a run or of one of its checkpoints
+    #[arg(value_name = "RUN_OR_CHECKPOINT")]
+    path: PathBuf,
+    /// The images, a safetensors file
+    input: PathBuf,
+    /// Where the logits are written
+    #[arg(long, value_name = "OUTPUT")]
+    out: PathBuf,
+    /// Device
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceName,
+    /// Threads; 0 takes all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_flag()?;
+    log::start(None);
+    check_target(&args.out, &args.input, "input")?;
+    let (path, checkpoint) = weights::load(&args.path)?;
+    let description = &checkpoint.description;
+    let shape = description.data.image_shape();
+    let (images, [batch, channels, height, width]) = read(&args.input, shape[0])?;
+    let device = device::open(args.device.into(), args.threads)?;
+    let model = weights::network(&path, &checkpoint, &description.model, shape, &device)?.valid();
+
+    let image = channels * height * width;
+    let mut logits = Vec::new();
+    for images in images.chunks(description.data.batch_size * image) {
+        if let Some(signal) = stop.signal() {
+            return Ok(exit::stopped(signal));
+        }
+        let shape = [images.len() / image, channels, height, width];
+        let input = Tensor::from_data(TensorData::new(images.to_vec(), shape), &device);
+        logits.extend(tensors::floats(model.forward(input).logits.into_data()));
+    }
+    let classes = logits.len() / batch;
+    let bytes: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![batch, classes], &bytes)?;
+    write_file(&args.out, &safetensors::serialize([("logits", view)], None)?)
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    print(&format!(
+        "logits [{batch}, {classes}] of {} in {}\n",
+        path.display(),
+        args.out.display()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images of a file, for a network that takes so many channels.
+fn read(path: &Path, channels: usize) -> Result<(Vec<f32>, [usize; 4]), BadInput> {
+    let fail = |message: String| BadInput(format!("{}: {message}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| fail(format!("cannot read the images: {error}")))?;
+    let archive = archive::open(&bytes, EXPECTED).map_err(fail)?;
+    if !archive.names().contains(&"images") {
+        return Err(fail(format!("holds {}: expected {EXPECTED}", names_in(&archive))));
+    }
+    let images = Array::floats(&archive, "images").map_err(fail)?;
+    let shape: [usize; 4] = images.dimensions("[b, c, h, w]").map_err(fail)?;
+    if shape[1] != channels {
+        return Err(fail(
+            images.misshapen(&format!("[b, {channels}, h, w], as the network was trained")),
+        ));
+    }
+    let values: Vec<f32> = images.values.iter().map(|&value| value as f32).collect();
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        let (value, at) = (images.values[index], images.position(index));
+        return Err(fail(format!(
+            "`images` is {value:e} at {at:?}, which is too large for f32"
+        )));
+    }
+    Ok((values, shape))
+}
