@@ -85,6 +85,17 @@ impl ConvGeometry {
         self.channels * self.kernel * self.kernel
     }
 
+    /// # Panics
+    /// Where the tensor `name` has not as many values as a layer of this geometry.
+    #[track_caller]
+    pub(crate) fn check(&self, name: &str, values: &[f32], expected: usize) {
+        assert_eq!(
+            values.len(),
+            expected,
+            "values of {name} (left) are not those of {self:?}"
+        );
+    }
+
     /// Shape of the codes.
     pub fn codes_shape(&self) -> [usize; 4] {
         [self.batch, self.atoms, self.output_height(), self.output_width()]

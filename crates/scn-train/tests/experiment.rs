@@ -105,7 +105,7 @@ fn unknown_keys_name_the_nearest_key() {
         (
             model("solver.lambda = 1"),
             &[],
-            "x.toml:5:8: model.solver.lambda: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `model.csc.lambda`?",
+            "x.toml:5:8: model.solver.lambda: unknown key; expected one of `method`, `tolerance`, `max_iterations`, `lambda2`, `backward_ridge`, `backward_tolerance`, `backward_max_iterations`; did you mean `lambda2`?",
         ),
         (
             model("lambda1.per-atom = true"),

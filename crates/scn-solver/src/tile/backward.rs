@@ -56,26 +56,10 @@ pub fn backward(
     if let Some(normalization) = &normalization {
         normalization.check(geometry);
     }
-    assert_eq!(
-        x.len(),
-        geometry.batch * image,
-        "values of x (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        weight.len(),
-        n * m,
-        "values of weight (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        codes.len(),
-        geometry.batch * n * pixels,
-        "values of codes (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        grad_codes.len(),
-        codes.len(),
-        "values of grad_codes (left) are not those of {geometry:?}"
-    );
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("weight", weight, n * m);
+    geometry.check("codes", codes, geometry.batch * n * pixels);
+    geometry.check("grad_codes", grad_codes, codes.len());
     let mut gradients = Gradients {
         x: wants_x.then(|| vec![0.0; x.len()]),
         weight: vec![0.0; weight.len()],

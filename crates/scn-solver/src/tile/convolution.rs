@@ -41,16 +41,8 @@ pub(super) fn correlate<S: Simd, const R: usize, const V: usize>(
 pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
-    assert_eq!(
-        x.len(),
-        geometry.batch * image,
-        "values of x (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        weight.len(),
-        n * m,
-        "values of weight (left) are not those of {geometry:?}"
-    );
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("weight", weight, n * m);
     let mut output = vec![0.0; geometry.batch * n * pixels];
     if output.is_empty() || image == 0 {
         return output;
@@ -85,16 +77,8 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
 pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
     let (n, pixels) = (geometry.atoms, geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
-    assert_eq!(
-        values.len(),
-        geometry.batch * n * pixels,
-        "values of the output (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        weight.len(),
-        n * geometry.patch(),
-        "values of weight (left) are not those of {geometry:?}"
-    );
+    geometry.check("the output", values, geometry.batch * n * pixels);
+    geometry.check("weight", weight, n * geometry.patch());
     let mut target = vec![0.0; geometry.batch * image];
     if values.is_empty() || image == 0 {
         return target;
@@ -133,16 +117,8 @@ pub fn convolution_weight_gradient(
 ) -> Vec<f32> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
-    assert_eq!(
-        x.len(),
-        geometry.batch * image,
-        "values of x (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        grad_output.len(),
-        geometry.batch * n * pixels,
-        "values of grad_output (left) are not those of {geometry:?}"
-    );
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("grad_output", grad_output, geometry.batch * n * pixels);
     let mut grad_weight = vec![0.0; n * m];
     if grad_output.is_empty() || image == 0 {
         return grad_weight;

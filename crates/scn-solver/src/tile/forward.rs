@@ -51,21 +51,9 @@ pub fn forward(
     if let Some(normalization) = &normalization {
         normalization.check(geometry);
     }
-    assert_eq!(
-        x.len(),
-        geometry.batch * image,
-        "values of x (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        weight.len(),
-        n * m,
-        "values of weight (left) are not those of {geometry:?}"
-    );
-    assert_eq!(
-        lambda1.len(),
-        n,
-        "values of lambda1 (left) are not those of {geometry:?}"
-    );
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("weight", weight, n * m);
+    geometry.check("lambda1", lambda1, n);
     let mut solution = Solution {
         codes: vec![0.0; geometry.batch * n * pixels],
         solves: vec![0.0; geometry.batch * 2 * pixels],

@@ -62,7 +62,7 @@ fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// The key that may have been meant by the unknown `name` in `table`: by its name alone if in the same table, else
-/// dotted.
+/// dotted. One that `name` begins there goes before one of this name elsewhere.
 pub(super) fn key(table: &str, name: &str) -> Option<String> {
     let name = KEY_ALIASES
         .iter()
@@ -71,6 +71,10 @@ pub(super) fn key(table: &str, name: &str) -> Option<String> {
     let siblings = children(table);
     if siblings.contains(&name) {
         return Some(name.to_owned());
+    }
+    let begun = |sibling: &&str| name.len() >= SHORTEST_PREFIX && sibling.starts_with(name);
+    if let Some(sibling) = siblings.iter().copied().find(begun) {
+        return Some(sibling.to_owned());
     }
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
     let elsewhere = |name: &str| KEYS.iter().map(|key| key.path).find(|path| last(path) == name);
