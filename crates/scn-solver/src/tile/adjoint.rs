@@ -5,7 +5,8 @@ use pulp::Simd;
 
 use super::aligned::Aligned;
 use super::convolution::correlate;
-use super::layout::{Planes, Tile, TileShape, Window};
+use super::layout::{Tile, TileShape, Window};
+use super::planes::Planes;
 use super::product::Packed;
 use crate::ConvGeometry;
 

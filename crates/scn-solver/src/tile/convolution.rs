@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::adjoint::Adjoint;
 use super::aligned::Aligned;
-use super::layout::{Planes, Tile, TileShape, Window, group_images, task_images};
+use super::layout::{Tile, TileShape, Window, group_images, task_images};
+use super::planes::Planes;
 use super::product::{Packed, View, view_product};
 use super::simd::{SimdLevel, TileTask, rows_mut};
 use super::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};

@@ -1,22 +1,19 @@
-//! How the pixels of a layer fall into tiles, and how images, patches and codes travel between the NCHW tensors and a
-//! tile's `[rows][pixels]` scratch.
+//! How the pixels of a layer fall into tiles, and how patches and codes travel between planes, NCHW tensors and a tile's
+//! `[rows][pixels]` scratch.
 //!
 //! A group is a run of whole images that is worked on at once: its tiles take the pixels of all its images in order,
 //! so that small images fill tiles too. Groups depend on the geometry and the tile alone.
 
 use super::aligned::Aligned;
-use super::normalization::Normalization;
+use super::planes::{Planes, Source};
 use super::product::{Rows, View};
-use super::simd::{copy, map_into};
+use super::simd::copy;
 use crate::ConvGeometry;
 
 /// A group has at least this many tiles, and so many where no smaller one wastes little.
 const TILES_PER_GROUP: [usize; 2] = [4, 8];
 /// At most one lane in so many may be idle in a smaller group.
 const IDLE: usize = 25;
-/// Room after the last image for the vectors of idle lanes.
-const SLACK: usize = 16;
-
 /// Images per group, for `pixels` pixels an image: few, so that a group stays in the cache, but such that a partial last
 /// tile costs little.
 pub(super) fn group_images(pixels: usize, tile: usize) -> usize {
@@ -31,230 +28,6 @@ pub(super) fn group_images(pixels: usize, tile: usize) -> usize {
 /// Images per task: whole groups, in at most `tasks` tasks.
 pub(super) fn task_images(batch: usize, group: usize, tasks: usize) -> usize {
     batch.div_ceil(group).div_ceil(tasks).max(1) * group
-}
-
-/// Images `[images][channels]` with zero borders, laid out so that what a window reads for consecutive pixels of its
-/// grid is contiguous. Rows and columns are split by their residues modulo the stride. Where rows of the grid are not
-/// whole vectors there is instead one copy of the columns for each place in the window's row, exactly as wide as the
-/// grid, so that rows follow each other without a gap.
-pub(super) struct Planes {
-    values: Aligned,
-    channels: usize,
-    height: usize,
-    width: usize,
-    border: usize,
-    stride: usize,
-    /// Copies of the columns; 0 where they are split by residues.
-    copies: usize,
-    /// Rows of a plane, and the distance between them.
-    rows: usize,
-    pitch: usize,
-}
-
-impl Planes {
-    /// Zero images `channels × height × width` with a border, as a window of `kernel` columns with this stride reads
-    /// them for the pixels of `grid` (rows, columns).
-    fn zeros(
-        images: usize,
-        channels: usize,
-        [height, width]: [usize; 2],
-        border: usize,
-        kernel: usize,
-        stride: usize,
-        grid: [usize; 2],
-        shape: TileShape,
-    ) -> Self {
-        let whole_rows = grid[1].is_multiple_of(shape.lanes);
-        let whole_images = (grid[0] * grid[1]).is_multiple_of(shape.lanes);
-        let copies = if whole_images && !whole_rows { kernel } else { 0 };
-        let rows = (height + 2 * border).div_ceil(stride);
-        let pitch = match copies {
-            0 => (width + 2 * border).div_ceil(stride),
-            _ => grid[1],
-        };
-        let mut planes = Self {
-            values: Aligned::zeros(0),
-            channels,
-            height,
-            width,
-            border,
-            stride,
-            copies,
-            rows,
-            pitch,
-        };
-        planes.values = Aligned::zeros(images * planes.image() + SLACK);
-        planes
-    }
-
-    /// Of the input of a layer.
-    pub(super) fn of_input(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
-        let sides = [geometry.height, geometry.width];
-        let grid = [geometry.output_height(), geometry.output_width()];
-        let (channels, border) = (geometry.channels, geometry.padding());
-        Self::zeros(
-            images,
-            channels,
-            sides,
-            border,
-            geometry.kernel,
-            geometry.stride,
-            grid,
-            shape,
-        )
-    }
-
-    /// Of the output of a layer, as the input pixels of one residue modulo the stride read it.
-    pub(super) fn of_output(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
-        let grid = [geometry.output_height(), geometry.output_width()];
-        let (channels, border) = (geometry.atoms, geometry.padding());
-        // With a stride the residues have grids of different widths.
-        let kernel = if geometry.stride == 1 { geometry.kernel } else { 0 };
-        Self::zeros(images, channels, grid, border, kernel, 1, grid, shape)
-    }
-
-    pub(super) fn source(&self) -> Source<'_> {
-        Source {
-            values: &self.values,
-            image: self.image(),
-            pitch: self.pitch,
-        }
-    }
-
-    fn image(&self) -> usize {
-        let columns = if self.copies == 0 { self.stride } else { self.copies };
-        self.channels * columns * self.stride * self.rows * self.pitch
-    }
-
-    /// Where a window that starts at row `y`, column `x` of a channel reads, counted from the corner of the border.
-    #[inline(always)]
-    pub(super) fn address(&self, channel: usize, y: usize, x: usize) -> usize {
-        let (line, below) = self.split(y);
-        let row = |plane: usize| (plane * self.rows + line) * self.pitch;
-        if self.copies == 0 {
-            let (column, right) = self.split(x);
-            row((channel * self.stride + right) * self.stride + below) + column
-        } else {
-            row((channel * self.copies + x) * self.stride + below)
-        }
-    }
-
-    /// The quotient and the residue modulo the stride. The usual strides are named, as a division by a variable takes as
-    /// long as a row.
-    #[inline(always)]
-    fn split(&self, place: usize) -> (usize, usize) {
-        match self.stride {
-            1 => (place, 0),
-            2 => (place / 2, place % 2),
-            stride => (place / stride, place % stride),
-        }
-    }
-
-    /// Copies in `images [images, c, h, w]`, at most as many as there is room for, normalised.
-    #[inline(always)]
-    pub(super) fn fill(&mut self, images: &[f32], normalization: Option<Normalization>) {
-        let plane = self.height * self.width;
-        for (i, plane) in images.chunks_exact(plane.max(1)).enumerate() {
-            let first = i / self.channels * self.image();
-            let channel = i % self.channels;
-            let (mean, slope) = normalization.map_or((0.0, 1.0), |n| (n.mean[channel], n.scale[channel]));
-            for (y, line) in plane.chunks_exact(self.width).enumerate() {
-                let y = y + self.border;
-                if self.stride == 1 {
-                    self.write(first, channel, y, 0, line, |value| (value - mean) * slope);
-                } else {
-                    self.write_strided(first, channel, y, line, |value| (value - mean) * slope);
-                }
-            }
-        }
-    }
-
-    /// Writes consecutive values from column `x` of a row, at stride 1.
-    #[inline(always)]
-    fn write(
-        &mut self,
-        first: usize,
-        channel: usize,
-        y: usize,
-        x: usize,
-        values: &[f32],
-        map: impl Fn(f32) -> f32 + Copy,
-    ) {
-        let x = x + self.border;
-        if self.copies == 0 {
-            let at = first + self.address(channel, y, x);
-            map_into(values, &mut self.values[at..at + values.len()], map);
-            return;
-        }
-        for copy in 0..self.copies {
-            let skipped = copy.saturating_sub(x).min(values.len());
-            let end = (self.pitch + copy).saturating_sub(x).min(values.len()).max(skipped);
-            let at = first + self.address(channel, y, copy) + (x + skipped).saturating_sub(copy);
-            map_into(&values[skipped..end], &mut self.values[at..at + end - skipped], map);
-        }
-    }
-
-    /// Writes a whole row at a stride beyond 1.
-    #[inline(always)]
-    fn write_strided(&mut self, first: usize, channel: usize, y: usize, line: &[f32], map: impl Fn(f32) -> f32 + Copy) {
-        let (starts, length) = match self.copies {
-            0 => (self.stride, self.pitch),
-            copies => (copies, self.pitch),
-        };
-        for start in 0..starts {
-            // The first place whose column lies inside the border.
-            let skipped = self.split(self.border.saturating_sub(start) + self.stride - 1).0;
-            let at = first + self.address(channel, y, start) + skipped;
-            let column = start + skipped * self.stride - self.border;
-            let values = line.get(column..).unwrap_or_default();
-            let count = self
-                .split(values.len() + self.stride - 1)
-                .0
-                .min(length - skipped.min(length));
-            every(self.stride, values, &mut self.values[at..at + count], map);
-        }
-    }
-}
-
-/// Writes `map` of the first value and of every `stride`-th after it, as many as the target takes.
-#[inline(always)]
-fn every(stride: usize, values: &[f32], target: &mut [f32], map: impl Fn(f32) -> f32) {
-    if stride != 2 {
-        let values = values.iter().step_by(stride);
-        target
-            .iter_mut()
-            .zip(values)
-            .for_each(|(target, &value)| *target = map(value));
-        return;
-    }
-    // Whole pairs, which the compiler turns into vectors.
-    let (pairs, rest) = values.as_chunks::<2>();
-    let (whole, last) = target.split_at_mut(pairs.len().min(target.len()));
-    for (target, pair) in whole.iter_mut().zip(pairs) {
-        *target = map(pair[0]);
-    }
-    last.iter_mut()
-        .zip(rest)
-        .for_each(|(target, &value)| *target = map(value));
-}
-
-/// What windows are read from: images so far apart, with rows so far apart.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    values: &'a [f32],
-    image: usize,
-    pitch: usize,
-}
-
-impl<'a> Source<'a> {
-    /// `[images, channels, rows, columns]` without borders.
-    pub(super) fn of_channels(values: &'a [f32], channels: usize, [rows, columns]: [usize; 2]) -> Self {
-        Self {
-            values,
-            image: channels * rows * columns,
-            pitch: columns,
-        }
-    }
 }
 
 /// Which values of a [`Source`] a window holds around each pixel of a grid.

@@ -17,6 +17,7 @@ mod gauss_seidel;
 mod layout;
 mod normalization;
 mod peak;
+mod planes;
 mod product;
 mod quadratic;
 mod simd;

@@ -5,7 +5,8 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::layout::{Source, Tile, TileShape, Window};
+use super::layout::{Tile, TileShape, Window};
+use super::planes::Source;
 use super::product::outer_product;
 
 /// At most this many partial sums over the batch exist at once; they are added in order.
