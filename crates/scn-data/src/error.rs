@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cifar10_c::FETCH;
+use crate::corruption::{Corruption, Noise};
 use crate::kind::DatasetKind;
 
 /// Why data could not be read or prepared. Every message says what was found, what was expected and what to do;
@@ -14,6 +16,22 @@ pub enum DataError {
     UnknownDataset {
         /// The name given.
         name: String,
+    },
+    /// A name of noise that is none.
+    #[error("there is no noise {name:?}: choose one of {}", Noise::names())]
+    UnknownNoise {
+        /// The name given.
+        name: String,
+    },
+    /// A severity that no corruption has.
+    #[error(
+        "a corruption of severity {severity} does not exist: choose {} (weakest) to {} (strongest)",
+        Corruption::SEVERITIES.start(),
+        Corruption::SEVERITIES.end()
+    )]
+    Severity {
+        /// The severity asked for.
+        severity: u8,
     },
     /// The data directory does not exist or is no directory.
     #[error(
@@ -127,6 +145,26 @@ pub enum DataError {
         path: PathBuf,
         /// The cause.
         source: io::Error,
+    },
+    /// CIFAR-10-C or one of its files is not there.
+    #[error(
+        "cifar10-c: {} does not exist: {}, or set data.dir to the directory that holds the datasets",
+        path.display(),
+        FETCH
+    )]
+    MissingCifar10C {
+        /// Where the folder or file was looked for.
+        path: PathBuf,
+    },
+    /// A file of CIFAR-10-C that is not what the official one is.
+    #[error("cifar10-c: {} {found}, expected {expected}: the file is damaged or foreign; {} again", path.display(), FETCH)]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What it is or holds, as a verb and its object.
+        found: String,
+        /// What the official file is or holds.
+        expected: String,
     },
     /// A validation set that leaves nothing to train on.
     #[error("{requested} validation images out of {available} training images leave none to train on: choose 0 to {}", available - 1)]

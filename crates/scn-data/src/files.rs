@@ -162,7 +162,8 @@ impl FileReader {
     }
 }
 
-fn open(path: &Path) -> Result<(BufReader<File>, u64), DataError> {
+/// Open a file for buffered reading; returns its length too.
+pub(crate) fn open(path: &Path) -> Result<(BufReader<File>, u64), DataError> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     match opened {
         Ok((length, file)) => Ok((BufReader::with_capacity(BUFFER_BYTES, file), length)),
@@ -174,7 +175,8 @@ fn open(path: &Path) -> Result<(BufReader<File>, u64), DataError> {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> DataError {
+/// An error of reading.
+pub(crate) fn io_error(path: &Path, source: io::Error) -> DataError {
     DataError::Io {
         path: path.to_owned(),
         action: "read",

@@ -9,7 +9,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     storage: Arc<Storage>,
-    records: Arc<[u32]>,
+    /// The index in the storage of the image at each position.
+    places: Arc<[u32]>,
 }
 
 #[derive(Debug)]
@@ -18,6 +19,8 @@ struct Storage {
     pixel_max: u8,
     images: Vec<u8>,
     labels: Vec<u16>,
+    /// The index in the official split of each image.
+    records: Vec<u32>,
 }
 
 impl ImageSet {
@@ -36,15 +39,39 @@ impl ImageSet {
             labels.len()
         );
         let records = (0..labels.len() as u32).collect();
+        Self::with_records(shape, pixel_max, images, labels, records)
+    }
+
+    /// A set like that of [`ImageSet::new`] whose images have these records.
+    fn with_records(shape: [usize; 3], pixel_max: u8, images: Vec<u8>, labels: Vec<u16>, records: Vec<u32>) -> Self {
+        let places = (0..labels.len() as u32).collect();
         ImageSet {
             storage: Arc::new(Storage {
                 shape,
                 pixel_max,
                 images,
                 labels,
+                records,
             }),
-            records,
+            places,
         }
+    }
+
+    /// A set of changed copies: `change` gets the record and the pixels `[c, h, w]` of every image in turn. Labels,
+    /// records and order stay; only the images of this set are copied.
+    pub(crate) fn map_images(&self, mut change: impl FnMut(u32, &mut [u8])) -> Self {
+        let positions = 0..self.count();
+        let bytes = self.shape().iter().product::<usize>();
+        let records: Vec<u32> = positions.clone().map(|position| self.record(position)).collect();
+        let mut images = Vec::with_capacity(self.count() * bytes);
+        positions
+            .clone()
+            .for_each(|position| images.extend_from_slice(self.image(position)));
+        for (&record, pixels) in records.iter().zip(images.chunks_exact_mut(bytes)) {
+            change(record, pixels);
+        }
+        let labels = positions.map(|position| self.label(position)).collect();
+        Self::with_records(self.shape(), self.pixel_max(), images, labels, records)
     }
 
     /// The images at these positions, in this order.
@@ -53,16 +80,16 @@ impl ImageSet {
     /// If there are no positions or one is out of range.
     pub fn select(&self, positions: &[usize]) -> Self {
         assert!(!positions.is_empty(), "an image set needs at least one image");
-        let records = positions.iter().map(|&position| self.records[position]).collect();
+        let places = positions.iter().map(|&position| self.places[position]).collect();
         ImageSet {
             storage: Arc::clone(&self.storage),
-            records,
+            places,
         }
     }
 
     /// Number of images, at least 1.
     pub fn count(&self) -> usize {
-        self.records.len()
+        self.places.len()
     }
 
     /// Shape `[c, h, w]` of every image.
@@ -81,7 +108,7 @@ impl ImageSet {
     /// If the position is out of range.
     pub fn image(&self, position: usize) -> &[u8] {
         let bytes = self.storage.shape.iter().product::<usize>();
-        let start = self.records[position] as usize * bytes;
+        let start = self.places[position] as usize * bytes;
         &self.storage.images[start..start + bytes]
     }
 
@@ -90,7 +117,7 @@ impl ImageSet {
     /// # Panics
     /// If the position is out of range.
     pub fn label(&self, position: usize) -> u16 {
-        self.storage.labels[self.records[position] as usize]
+        self.storage.labels[self.places[position] as usize]
     }
 
     /// Index in the official split of the image at a position.
@@ -98,7 +125,7 @@ impl ImageSet {
     /// # Panics
     /// If the position is out of range.
     pub fn record(&self, position: usize) -> u32 {
-        self.records[position]
+        self.storage.records[self.places[position] as usize]
     }
 
     /// Images of each class that occurs, up to the largest label.

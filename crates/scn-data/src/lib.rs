@@ -1,5 +1,6 @@
 //! Image datasets for sparse coding networks: readers of the official files, validation splits, mean
-//! subtraction, augmentation and a loader whose batches depend on nothing but the seed.
+//! subtraction, augmentation, a loader whose batches depend on nothing but the seed, and the noise corruptions of
+//! CIFAR-10-C.
 //!
 //! The usual way through the crate:
 //!
@@ -23,6 +24,8 @@
 
 mod augmentation;
 mod cifar;
+mod cifar10_c;
+mod corruption;
 mod digits;
 mod error;
 mod files;
@@ -32,12 +35,15 @@ mod kind;
 mod loader;
 mod noise;
 mod normalization;
+mod npy;
 mod random;
 mod split;
 mod stl10;
 mod verify;
 
 pub use augmentation::{Augmentation, Transform};
+pub use cifar10_c::{find_cifar10_c, read_cifar10_c};
+pub use corruption::{Corruption, Noise, corrupt};
 pub use error::DataError;
 pub use image_set::ImageSet;
 pub use kind::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Split, read};

@@ -3,6 +3,8 @@
 //! Draws and shuffles are written out here rather than taken from `rand`, whose values may change between
 //! versions: a seed gives the same experiment forever.
 
+use std::f64::consts::TAU;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -23,6 +25,8 @@ pub(crate) enum Purpose {
     DigitsTest = 5,
     /// Images of noise.
     Noise = 6,
+    /// The corruption of one image.
+    Corruption = 7,
 }
 
 /// The stream of one item in one epoch.
@@ -37,6 +41,18 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: u64, item: u64) -> ChaC
 /// A number in `0..bound` from exactly one 64-bit word; the bias, `bound / 2⁶⁴`, is beyond measuring.
 pub(crate) fn below(stream: &mut ChaCha8Rng, bound: usize) -> usize {
     ((u128::from(stream.next_u64()) * bound as u128) >> 64) as usize
+}
+
+/// A number in `[0, 1)`, a multiple of 2⁻⁵³, from one 64-bit word.
+pub(crate) fn uniform(stream: &mut ChaCha8Rng) -> f64 {
+    (stream.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A standard normal number from two 64-bit words (Box & Muller, 1958; the sine goes unused).
+pub(crate) fn normal(stream: &mut ChaCha8Rng) -> f64 {
+    // 1 − u is in (0, 1], where the logarithm is finite.
+    let radius = (-2.0 * (1.0 - uniform(stream)).ln()).sqrt();
+    radius * (TAU * uniform(stream)).cos()
 }
 
 /// Fisher–Yates shuffle.

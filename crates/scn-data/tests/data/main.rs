@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod augmentation;
+mod cifar10_c;
+mod corruption;
 mod damaged;
 mod digits;
 mod files;
