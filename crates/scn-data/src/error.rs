@@ -230,7 +230,7 @@ pub enum DataError {
         /// Largest pixel value of the images.
         expected_max: u8,
     },
-    /// Stored statistics that are not whole.
+    /// Given or stored statistics that are not whole.
     #[error(
         "a normalization with {means} means, {deviations} deviations and pixels 0..={pixel_max} does not fit images of shape {shape:?}: \
          expected {} or {} finite means and {} finite deviations above 0",

@@ -93,6 +93,21 @@ impl Normalization {
         }
     }
 
+    /// Statistics that are known, such as a published program's, in units of the largest pixel value: a mean for each
+    /// channel or for each channel, row and column, and a divisor for each channel.
+    ///
+    /// # Errors
+    /// [`DataError::Statistics`] where they do not fit images `[c, h, w]` of this shape.
+    pub fn given(shape: [usize; 3], pixel_max: u8, mean: Vec<f32>, deviation: Vec<f32>) -> Result<Self, DataError> {
+        Parts {
+            shape,
+            pixel_max,
+            mean,
+            deviation,
+        }
+        .try_into()
+    }
+
     /// Shape `[c, h, w]` of the images.
     pub fn shape(&self) -> [usize; 3] {
         self.parts.shape

@@ -229,6 +229,20 @@ const MAX_ATOMS: usize = 4096;
 const MAX_KERNEL: usize = 31;
 
 impl ModelConfig {
+    /// A model with its defaults.
+    pub fn new(kind: ModelKind) -> Self {
+        Self {
+            kind,
+            width: None,
+            first_width: None,
+            classes: None,
+            kernel: None,
+            solver: None,
+            lambda1: None,
+            csc: None,
+        }
+    }
+
     /// Fills in the defaults and checks ranges and that no key belongs to another kind.
     ///
     /// # Errors

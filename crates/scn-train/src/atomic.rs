@@ -18,15 +18,21 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Writes `files` into a new folder beside `path` and syncs them. Returns that folder.
+/// Writes `files` into a new folder beside `path` and syncs them. Returns that folder; nothing is left of it on an error.
 pub(crate) fn write_folder_beside(path: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<PathBuf> {
     let temporary = beside(path, "part");
     remove_folder(&temporary)?;
-    fs::create_dir_all(&temporary)?;
-    for (name, bytes) in files {
-        write_synced(&temporary.join(name), bytes)?;
+    let written = fs::create_dir_all(&temporary).and_then(|()| {
+        for (name, bytes) in files {
+            write_synced(&temporary.join(name), bytes)?;
+        }
+        sync_folder(&temporary)
+    });
+    if let Err(error) = written {
+        // The first error is the one to report.
+        let _ = remove_folder(&temporary);
+        return Err(error);
     }
-    sync_folder(&temporary)?;
     Ok(temporary)
 }
 

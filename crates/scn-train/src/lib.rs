@@ -10,6 +10,7 @@ mod experiment;
 mod learner;
 pub mod loss;
 mod optimizer;
+pub mod pytorch;
 mod run_folder;
 mod splits;
 mod statistics;

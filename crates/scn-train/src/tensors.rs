@@ -40,6 +40,17 @@ pub struct Array {
 /// Arrays by name, in the order of their names.
 pub type Arrays = BTreeMap<String, Array>;
 
+/// Shapes by name.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// The shapes of arrays.
+pub(crate) fn shapes(arrays: &Arrays) -> Shapes {
+    arrays
+        .iter()
+        .map(|(name, array)| (name.clone(), array.shape.clone()))
+        .collect()
+}
+
 /// All tensors of a module, running statistics included, by their path: `layers.0.coding.weight`.
 pub fn from_module(module: &impl Module) -> Arrays {
     module
@@ -74,11 +85,7 @@ pub fn floats(data: TensorData) -> Vec<f32> {
 /// # Errors
 /// [`TensorsError::Mismatch`] with every missing, unknown or ill-shaped tensor.
 pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, TensorsError> {
-    let expected = from_module(&module)
-        .into_iter()
-        .map(|(name, array)| (name, array.shape))
-        .collect();
-    compare(&expected, arrays)?;
+    compare(&shapes(&from_module(&module)), arrays)?;
     let tensors = arrays.iter().map(|(name, array)| {
         let data = TensorData::new::<f32, Shape>(array.values.clone(), array.shape.clone().into());
         bridge::from_data(data, name.clone(), None)
@@ -94,13 +101,23 @@ pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, Tenso
 }
 
 /// Compares names and shapes.
-pub(crate) fn compare(expected: &BTreeMap<String, Vec<usize>>, found: &Arrays) -> Result<(), TensorsError> {
+pub(crate) fn compare(expected: &Shapes, found: &Arrays) -> Result<(), TensorsError> {
+    let problems = differences(expected, &shapes(found));
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(TensorsError::Mismatch(problems))
+    }
+}
+
+/// Every missing, ill-shaped or unknown tensor, in words.
+pub(crate) fn differences(expected: &Shapes, found: &Shapes) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, shape) in expected {
         match found.get(name) {
             None => problems.push(format!("`{name}` is missing")),
-            Some(array) if array.shape != *shape => {
-                problems.push(format!("`{name}` has shape {:?}, expected {shape:?}", array.shape));
+            Some(found) if found != shape => {
+                problems.push(format!("`{name}` has shape {found:?}, expected {shape:?}"));
             }
             Some(_) => {}
         }
@@ -111,11 +128,7 @@ pub(crate) fn compare(expected: &BTreeMap<String, Vec<usize>>, found: &Arrays) -
             .filter(|name| !expected.contains_key(*name))
             .map(|name| format!("`{name}` is unknown")),
     );
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(TensorsError::Mismatch(problems))
-    }
+    problems
 }
 
 /// The bytes of a safetensors file.

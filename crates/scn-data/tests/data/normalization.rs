@@ -141,3 +141,17 @@ fn stored_statistics_come_back_and_are_checked() {
         assert!(message.contains("does not fit images of shape"), "{message}");
     }
 }
+
+#[test]
+fn given_statistics_are_checked_as_stored_ones_are() {
+    let mut values = vec![0.0; 4];
+    let given = Normalization::given([2, 1, 2], 200, vec![0.25, 0.5], vec![0.5, 1.0]).unwrap();
+    given.apply(&[0, 100, 100, 200], &mut values);
+    assert_eq!(values, [-0.5, 0.5, 0.0, 0.5]);
+    for (mean, deviation) in [(vec![0.5], vec![1.0; 2]), (vec![0.5; 2], vec![1.0, -1.0])] {
+        let message = Normalization::given([2, 1, 2], 200, mean, deviation)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("does not fit images of shape [2, 1, 2]"), "{message}");
+    }
+}

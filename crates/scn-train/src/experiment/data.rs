@@ -38,6 +38,21 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
+    /// A dataset with the defaults.
+    pub fn new(dataset: DatasetKind) -> Self {
+        Self {
+            dataset,
+            dir: dir(),
+            batch_size: batch_size(),
+            validation: Validation::default(),
+            train_images: None,
+            test_images: None,
+            mean: mean(),
+            divide: false,
+            augment: Augmentation::default(),
+        }
+    }
+
     /// Shape `[c, h, w]` of the images that a network sees.
     pub fn image_shape(&self) -> [usize; 3] {
         let [channels, height, width] = self.dataset.info().shape;

@@ -1,0 +1,163 @@
+//! The tensors of a file that PyTorch or [`crate::pytorch::export`] wrote.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use burn::tensor::{bf16, f16};
+use pytorch_reader::{DType, PytorchReader, Tensor};
+use safetensors::{Dtype, SafeTensors};
+
+use super::ImportError;
+use super::names::spelling;
+
+/// Keys under which programs keep a state dict beside other things.
+const WRAPPERS: [&str; 3] = ["state_dict.", "model.", "net."];
+/// What `DataParallel` puts in front of every name.
+const PARALLEL: &str = "module.";
+
+/// Tensors by name, without what a program wrapped them in. Their values are read when they are asked for.
+#[derive(Debug)]
+pub struct StateDict {
+    pub(super) tensors: BTreeMap<String, Stored>,
+}
+
+/// A tensor of a file.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// That of a scalar is `[1]`.
+    pub(super) shape: Vec<usize>,
+    dtype: Dtype,
+    source: Source,
+}
+
+/// Where the bytes of a tensor are.
+#[derive(Debug)]
+enum Source {
+    File(Tensor),
+    Memory(Vec<u8>),
+}
+
+impl StateDict {
+    /// Opens a PyTorch file or a safetensors file; its content says which it is.
+    ///
+    /// # Errors
+    /// [`ImportError::Io`], [`ImportError::Format`].
+    pub fn read(path: &Path) -> Result<Self, ImportError> {
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(512).read_to_end(&mut start))
+            .map_err(ImportError::Io)?;
+        let tensors = if start.get(8) == Some(&b'{') {
+            from_safetensors(&std::fs::read(path).map_err(ImportError::Io)?)?
+        } else if start.get(257..262) == Some(b"ustar") {
+            // Its entries can claim any length: reading one could take all memory.
+            return Err(ImportError::Format("a TAR file, as PyTorch wrote before 0.1.10".into()));
+        } else {
+            from_pytorch(path)?
+        };
+        if tensors.is_empty() {
+            return Err(ImportError::Format("it holds no tensors".into()));
+        }
+        Ok(Self {
+            tensors: unwrapped(tensors),
+        })
+    }
+
+    /// Classes of the network: rows of its classifier. `None` where there is no classifier.
+    pub fn classes(&self) -> Option<usize> {
+        let classifier = spelling("linear.weight");
+        let (_, stored) = self.tensors.iter().find(|(name, _)| spelling(name) == classifier)?;
+        stored.shape.first().copied()
+    }
+}
+
+impl Stored {
+    fn new(shape: &[usize], dtype: Dtype, source: Source) -> Self {
+        let shape = if shape.is_empty() { vec![1] } else { shape.to_vec() };
+        Self { shape, dtype, source }
+    }
+
+    /// Its values in row-major order, or what is wrong with them.
+    pub(super) fn values(&self) -> Result<Vec<f32>, String> {
+        let decode: fn(&[u8]) -> Vec<f32> = match self.dtype {
+            Dtype::F64 => |bytes| numbers(bytes, |value| f64::from_le_bytes(value) as f32),
+            Dtype::F32 => |bytes| numbers(bytes, f32::from_le_bytes),
+            Dtype::F16 => |bytes| numbers(bytes, |value| f16::from_le_bytes(value).to_f32()),
+            Dtype::BF16 => |bytes| numbers(bytes, |value| bf16::from_le_bytes(value).to_f32()),
+            other => return Err(format!("is of type {other}, expected F64, F32, F16 or BF16")),
+        };
+        let values = match &self.source {
+            Source::File(tensor) => decode(&tensor.read().map_err(|error| format!("cannot be read: {error}"))?),
+            Source::Memory(bytes) => decode(bytes),
+        };
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(format!("holds {value}, expected finite numbers that fit F32")),
+            None => Ok(values),
+        }
+    }
+}
+
+fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Stored>, ImportError> {
+    let archive = SafeTensors::deserialize(bytes)
+        .map_err(|error| ImportError::Format(format!("not a whole safetensors file: {error}")))?;
+    let stored = archive.tensors().into_iter().map(|(name, view)| {
+        let bytes = Source::Memory(view.data().to_vec());
+        (name, Stored::new(view.shape(), view.dtype(), bytes))
+    });
+    Ok(stored.collect())
+}
+
+fn from_pytorch(path: &Path) -> Result<BTreeMap<String, Stored>, ImportError> {
+    let reader = PytorchReader::new(path).map_err(|error| ImportError::Format(error.to_string()))?;
+    let stored = reader.into_tensors().into_iter().map(|(name, tensor)| {
+        let (shape, dtype) = (tensor.shape().to_vec(), type_of(&tensor));
+        (name, Stored::new(&shape, dtype, Source::File(tensor)))
+    });
+    Ok(stored.collect())
+}
+
+fn type_of(tensor: &Tensor) -> Dtype {
+    match tensor.dtype() {
+        DType::F64 => Dtype::F64,
+        DType::F32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        DType::I16 => Dtype::I16,
+        DType::I8 => Dtype::I8,
+        DType::U64 => Dtype::U64,
+        DType::U32 => Dtype::U32,
+        DType::U16 => Dtype::U16,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
+
+/// Little-endian numbers.
+fn numbers<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
+}
+
+/// Of a state dict beside other things only the state dict, and of [`PARALLEL`] names what follows.
+fn unwrapped(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
+    for wrapper in WRAPPERS {
+        if tensors.keys().any(|name| name.starts_with(wrapper)) {
+            tensors = below(tensors, wrapper);
+        }
+    }
+    if tensors.keys().all(|name| name.starts_with(PARALLEL)) {
+        tensors = below(tensors, PARALLEL);
+    }
+    tensors
+}
+
+/// The tensors whose names begin with `prefix`, without it.
+fn below(tensors: BTreeMap<String, Stored>, prefix: &str) -> BTreeMap<String, Stored> {
+    tensors
+        .into_iter()
+        .filter_map(|(name, stored)| Some((name.strip_prefix(prefix)?.to_owned(), stored)))
+        .collect()
+}
