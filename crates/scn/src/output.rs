@@ -10,23 +10,40 @@ use crate::exit::Usage;
 
 /// Checks before the work that `--out` can be written, and that it is not the input, which is called `what`.
 pub(crate) fn check_target(out: &Path, input: &Path, what: &str) -> Result<(), Usage> {
-    let refuse = |reason: String| Err(Usage(format!("--out {}: {reason}", out.display())));
     if out.is_dir() || out.file_name().is_none() {
-        return refuse("is a folder: expected the path of a file".into());
+        return Err(refused(out, "is a folder: expected the path of a file"));
     }
+    check_parent(out)?;
+    if let (Ok(found), Ok(input)) = (out.canonicalize(), input.canonicalize())
+        && found == input
+    {
+        return Err(refused(out, &format!("is the {what} itself: choose another file")));
+    }
+    Ok(())
+}
+
+/// Checks before the work that `--out` can become a folder.
+pub(crate) fn check_new_folder(out: &Path) -> Result<(), Usage> {
+    if out.file_name().is_none() || out.symlink_metadata().is_ok() {
+        return Err(refused(out, "is there already: expected the path of a new folder"));
+    }
+    check_parent(out)
+}
+
+fn check_parent(out: &Path) -> Result<(), Usage> {
     let folder = out
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return refuse(format!("there is no folder {}: make it first", folder.display()));
+    if folder.is_dir() {
+        return Ok(());
     }
-    if let (Ok(out), Ok(input)) = (out.canonicalize(), input.canonicalize())
-        && out == input
-    {
-        return refuse(format!("is the {what} itself: choose another file"));
-    }
-    Ok(())
+    let reason = format!("there is no folder {}: make it first", folder.display());
+    Err(refused(out, &reason))
+}
+
+fn refused(out: &Path, reason: &str) -> Usage {
+    Usage(format!("--out {}: {reason}", out.display()))
 }
 
 /// Writes `text` as it is.
