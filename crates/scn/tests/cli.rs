@@ -801,10 +801,12 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 15] = [
+    let subcommands: [&[&str]; 17] = [
         &[],
         &["train"],
         &["eval"],
+        &["import"],
+        &["export"],
         &["summary"],
         &["bench"],
         &["bench", "step"],

@@ -104,3 +104,115 @@ pub(super) fn is_ignored(name: &str) -> bool {
     let tensor = name.rsplit('.').next().unwrap_or(name);
     matches!(tensor, "num_batches_tracked" | "running_c_loss")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use burn::tensor::Device;
+    use scn_models::{Model, ModelConfig};
+
+    use super::*;
+    use crate::tensors::from_module;
+
+    fn tensors(kind: ModelKind) -> Shapes {
+        let model = Model::new(&ModelConfig::new(kind), [3, 32, 32], 10, 0, &Device::flex()).unwrap();
+        shapes(&from_module(&model))
+    }
+
+    #[track_caller]
+    fn assert_names(model: &Shapes, pairs: &[(&str, &str)]) {
+        let names = published(model);
+        for (ours, theirs) in pairs {
+            assert_eq!(names.get(*ours).map(String::as_str), Some(*theirs), "{ours}");
+        }
+    }
+
+    /// ResNet-18 with dictionaries for all convolutions.
+    fn all_dictionaries() -> Shapes {
+        let mut model = tensors(ModelKind::Resnet18);
+        let layers = model.iter().filter(|(_, shape)| shape.len() == 4);
+        let layers: Vec<_> = layers
+            .map(|(name, _)| name.trim_end_matches(".weight").to_owned())
+            .collect();
+        for layer in layers {
+            model.insert(format!("{layer}.step_size"), vec![1]);
+            model.insert(format!("{layer}.direction"), vec![1, 1, 1, 1]);
+        }
+        model
+    }
+
+    #[test]
+    fn every_tensor_but_directions_has_a_name_of_its_own() {
+        for model in KINDS.map(tensors).into_iter().chain([all_dictionaries()]) {
+            let names = published(&model);
+            let directions = model.keys().filter(|name| name.ends_with(".direction")).count();
+            let distinct: BTreeSet<_> = names.values().collect();
+            let spellings: BTreeSet<_> = names.values().map(|name| spelling(name)).collect();
+            assert_eq!(names.len(), model.len() - directions);
+            assert_eq!((distinct.len(), spellings.len()), (names.len(), names.len()));
+            assert!(
+                names
+                    .values()
+                    .all(|name| !name.starts_with("blocks.") && !is_ignored(name))
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_the_published_ones() {
+        assert_names(
+            &tensors(ModelKind::Resnet18),
+            &[
+                ("conv1.weight", "conv1.weight"),
+                ("bn1.running_var", "bn1.running_var"),
+                ("blocks.1.conv2.weight", "layer1.1.conv2.weight"),
+                ("blocks.2.shortcut.conv.weight", "layer2.0.shortcut.0.weight"),
+                ("blocks.2.shortcut.bn.bias", "layer2.0.shortcut.1.bias"),
+                ("blocks.7.bn2.running_mean", "layer4.1.bn2.running_mean"),
+                ("classifier.bias", "linear.bias"),
+            ],
+        );
+        assert_names(
+            &tensors(ModelKind::Resnet34),
+            &[
+                ("blocks.2.conv1.weight", "layer1.2.conv1.weight"),
+                ("blocks.3.conv1.weight", "layer2.0.conv1.weight"),
+                ("blocks.7.conv1.weight", "layer3.0.conv1.weight"),
+                ("blocks.15.conv1.weight", "layer4.2.conv1.weight"),
+            ],
+        );
+        assert_names(
+            &tensors(ModelKind::Sdnet18),
+            &[
+                ("conv1.weight", "layer0.0.dn.weight"),
+                ("conv1.step_size", "layer0.0.dn.step_size"),
+                ("bn1.weight", "layer0.1.weight"),
+                ("blocks.0.conv1.weight", "layer1.0.conv1.weight"),
+            ],
+        );
+        assert_names(
+            &all_dictionaries(),
+            &[
+                ("blocks.4.conv1.weight", "layer3.0.conv1.dn.weight"),
+                ("blocks.4.conv2.step_size", "layer3.0.conv2.dn.step_size"),
+                ("blocks.4.shortcut.conv.step_size", "layer3.0.shortcut.0.dn.step_size"),
+                ("blocks.4.shortcut.bn.weight", "layer3.0.shortcut.1.weight"),
+            ],
+        );
+    }
+
+    #[test]
+    fn other_spellings_mean_the_same() {
+        for (other, usual) in [
+            ("layer0.0.weight", "conv1.weight"),
+            ("conv1.dn.weight", "layer0.0.dn.weight"),
+            ("layer0.1.running_var", "bn1.running_var"),
+            ("layer2.0.downsample.1.bias", "layer2.0.shortcut.1.bias"),
+            ("fc.weight", "linear.weight"),
+        ] {
+            assert_eq!(spelling(other), spelling(usual));
+        }
+    }
+}

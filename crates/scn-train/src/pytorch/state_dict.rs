@@ -161,3 +161,68 @@ fn below(tensors: BTreeMap<String, Stored>, prefix: &str) -> BTreeMap<String, St
         .filter_map(|(name, stored)| Some((name.strip_prefix(prefix)?.to_owned(), stored)))
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// What `tests/data/state_dict.py` wrote.
+    fn fixture() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/state_dict.pth")
+    }
+
+    #[test]
+    fn every_float_type_is_read_and_wrappers_are_left_out() {
+        let file = StateDict::read(&fixture()).unwrap();
+        let names: Vec<_> = file.tensors.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "bn1.bias",
+                "bn1.num_batches_tracked",
+                "bn1.running_mean",
+                "bn1.running_var",
+                "bn1.weight",
+                "conv1.weight",
+                "dn.step_size",
+                "layer1.0.conv1.weight",
+            ]
+        );
+        let expected: [(&str, &[usize], &[f32]); 5] = [
+            ("bn1.bias", &[2], &[0.5, -2.0]),
+            ("bn1.running_mean", &[2], &[3.0, -1.0]),
+            ("bn1.weight", &[2], &[1.5, -0.25]),
+            ("dn.step_size", &[1], &[0.125]),
+            ("layer1.0.conv1.weight", &[3, 2], &[0.0, 0.75, 0.25, 1.0, 0.5, 1.25]),
+        ];
+        for (name, shape, values) in expected {
+            let stored = &file.tensors[name];
+            assert_eq!(stored.shape, shape, "{name}");
+            assert_eq!(stored.values().unwrap(), values, "{name}");
+        }
+        for (name, message) in [
+            (
+                "bn1.num_batches_tracked",
+                "is of type I64, expected F64, F32, F16 or BF16",
+            ),
+            ("bn1.running_var", "holds inf, expected finite numbers that fit F32"),
+        ] {
+            assert_eq!(file.tensors[name].values().unwrap_err(), message);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_refused() {
+        let whole = std::fs::read(fixture()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("short.pth");
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = StateDict::read(&path).unwrap_err();
+            assert!(matches!(error, ImportError::Format(_)), "{length} bytes: {error}");
+        }
+    }
+}

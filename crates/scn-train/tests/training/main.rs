@@ -6,5 +6,6 @@ mod common;
 mod learner;
 mod losses;
 mod optimizer;
+mod pytorch;
 mod run_folder;
 mod statistics;
