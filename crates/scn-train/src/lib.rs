@@ -24,7 +24,7 @@ pub use error::TrainError;
 pub use evaluation::{Evaluation, Evaluator, evaluate, images};
 pub use experiment::{
     Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,
-    RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation,
+    RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments,
 };
 pub use learner::{Diverged, Learner};
 pub use optimizer::Sgd;

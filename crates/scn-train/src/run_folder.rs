@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -150,6 +151,35 @@ impl RunFolder {
             })
     }
 
+    /// What the run in `path` was started on, one object for each start; empty before the first.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Content`] where the file is no array, [`RunFolderError::Io`].
+    pub fn environments(path: &Path) -> Result<Vec<serde_json::Value>, RunFolderError> {
+        let file = path.join(ENVIRONMENT);
+        match fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(content_error(&file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io_error(&file, "read")(error)),
+        }
+    }
+
+    /// The lines of metrics of the run in `path`; empty before the first. What a crash cut off is left out.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Io`].
+    pub fn metrics<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunFolderError> {
+        let file = path.join(METRICS);
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            other => other.map_err(io_error(&file, "read"))?,
+        };
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
     fn open(path: &Path, lock: File) -> Result<Self, RunFolderError> {
         let file = path.join(METRICS);
         let metrics = append(&file)?;
@@ -184,17 +214,10 @@ impl RunFolder {
     /// [`RunFolderError::Content`] where the file is no such array, [`RunFolderError::Io`].
     pub fn add_environment(&self, environment: &impl Serialize) -> Result<(), RunFolderError> {
         let file = self.path.join(ENVIRONMENT);
-        let content = |error: serde_json::Error| RunFolderError::Content {
-            path: file.clone(),
-            reason: error.to_string(),
-        };
-        let mut starts: Vec<serde_json::Value> = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(content)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io_error(&file, "read")(error)),
-        };
-        starts.push(serde_json::to_value(environment).map_err(content)?);
-        let bytes = serde_json::to_vec_pretty(&starts).map_err(content)?;
+        let content = content_error(&file);
+        let mut starts = Self::environments(&self.path)?;
+        starts.push(serde_json::to_value(environment).map_err(&content)?);
+        let bytes = serde_json::to_vec_pretty(&starts).map_err(&content)?;
         write_file(&file, &bytes).map_err(io_error(&file, "write"))
     }
 
@@ -293,6 +316,13 @@ fn write_line(file: &mut File, value: &impl Serialize) -> io::Result<()> {
     line.push(b'\n');
     file.write_all(&line)?;
     file.sync_data()
+}
+
+fn content_error(path: &Path) -> impl Fn(serde_json::Error) -> RunFolderError + use<'_> {
+    move |error| RunFolderError::Content {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    }
 }
 
 fn io_error<'p>(path: &'p Path, action: &'static str) -> impl FnOnce(io::Error) -> RunFolderError + use<'p> {

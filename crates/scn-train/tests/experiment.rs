@@ -8,6 +8,7 @@ use scn_data::{DatasetKind, MeanSubtraction};
 use scn_models::{ModelKind, SolverConfig};
 use scn_train::{
     DeviceChoice, Experiment, ExperimentError, KEYS, Loaded, Place, ScheduleKind, TrainConfig, Validation,
+    compared_experiments,
 };
 
 /// The shortest experiment, with more lines before it.
@@ -1126,7 +1127,7 @@ fn a_run_is_resumed_only_with_the_same_training() {
     assert_eq!(differences, Err(expected.map(str::to_owned).to_vec()));
 }
 
-/// The experiment files of the repository.
+/// The experiment files of the repository; `comparisons()` has the others.
 fn configs() -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")];
     let mut files = Vec::new();
@@ -1140,8 +1141,16 @@ fn configs() -> Vec<PathBuf> {
             }
         }
     }
+    files.retain(|path| path.parent().is_none_or(|folder| !folder.ends_with("compare")));
     files.sort();
     files
+}
+
+/// The comparison files of the repository.
+fn comparisons() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/compare");
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
 #[test]
@@ -1176,6 +1185,77 @@ fn the_experiments_of_the_repository_load_and_are_named_after_their_files() {
         assert_eq!(again.experiment, experiment);
         assert!(names.insert(experiment.name.clone()), "{} twice", experiment.name);
     }
+}
+
+#[test]
+fn the_comparisons_of_the_repository_list_experiments_on_the_same_data() {
+    let files = comparisons();
+    assert!(files.len() >= 2, "{files:?}");
+    for path in files {
+        let listed = compared_experiments(&path).unwrap_or_else(|error| panic!("{error}"));
+        let listed = listed.unwrap_or_else(|| panic!("{}: no comparison file", path.display()));
+        let loaded = listed
+            .iter()
+            .map(|file| Experiment::load(file, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        let experiments: Vec<Experiment> = loaded.map(|loaded| loaded.experiment).collect();
+        let names: HashSet<_> = experiments.iter().map(|experiment| &experiment.name).collect();
+        assert_eq!(names.len(), experiments.len(), "{}: one twice", path.display());
+        for Experiment { name, seed, data, .. } in &experiments {
+            let first = &experiments[0].data;
+            let place = format!("{}: {name}", path.display());
+            assert_eq!(
+                (data.dataset, data.validation),
+                (first.dataset, first.validation),
+                "{place}"
+            );
+            assert_eq!((data.train_images, data.test_images, *seed), (None, None, 0), "{place}");
+        }
+    }
+}
+
+#[test]
+fn comparison_files_list_experiments_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("compare.toml");
+    let listed = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        compared_experiments(&path).map_err(|error| error.to_string())
+    };
+    let expected = ["../a.toml", "/b/c.toml"].map(|file| folder.path().join(file));
+    assert_eq!(
+        listed("# two\nexperiments = [\n  \"../a.toml\",\n  \"/b/c.toml\",\n]\n"),
+        Ok(Some(expected.to_vec()))
+    );
+    assert_eq!(listed("[data]\ndataset = \"digits\"\n"), Ok(None));
+    assert_eq!(listed(""), Ok(None));
+    for (text, place, part) in [
+        (
+            "experiments = []\n",
+            "1:15",
+            "experiments: found []; expected a list of at least one",
+        ),
+        ("\nexperiments = \"a.toml\"\n", "2:15", "experiments: found \"a.toml\""),
+        (
+            "experiments = [\"a.toml\",\n  3]\n",
+            "2:3",
+            "experiments[1]: found 3; expected a list",
+        ),
+        ("experiments = [\"\"]\n", "1:16", "experiments[0]: found \"\""),
+        (
+            "experiments = [\"a.toml\"]\nseed = 1\n",
+            "2:1",
+            "seed: unknown key; expected `experiments` alone",
+        ),
+        ("experiments = [\"a.toml\"", "1:", ""),
+    ] {
+        let message = listed(text).expect_err("a broken file");
+        assert!(
+            message.starts_with(&format!("{}:{place}", path.display())) && message.contains(part),
+            "{message}"
+        );
+    }
+    let message = compared_experiments(&folder.path().join("absent.toml")).expect_err("no file");
+    assert!(message.to_string().contains("absent.toml: cannot read"), "{message}");
 }
 
 #[test]
@@ -1216,4 +1296,6 @@ fn the_published_plans_are_as_published() {
     assert_eq!((train.epochs, train.optimizer.weight_decay), (164, 1e-4));
     assert!((train.schedule().learning_rate(0, 391) - 0.01).abs() < 1e-15);
     assert_eq!(train.schedule().learning_rate(391, 391), 0.1);
+    let Experiment { data, train, .. } = published("cifar10/preact-resnet1001.toml");
+    assert_eq!((data.batch_size, train.epochs), (64, 164));
 }

@@ -1,4 +1,5 @@
-//! Exit codes: 1 failed run, 2 usage, 3 bad experiment file or data, 4 training diverged, 128 + n stopped by signal n.
+//! Exit codes: 1 failed run, 2 usage, 3 bad experiment file or data, 4 training diverged, 128 + n stopped by signal n;
+//! that of a child process where it failed.
 
 use std::process::ExitCode;
 
@@ -29,9 +30,27 @@ impl std::fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
+/// A child process that failed, after it said why on standard error.
+#[derive(Debug)]
+pub(crate) struct ChildFailed {
+    pub(crate) message: String,
+    pub(crate) code: u8,
+}
+
+impl std::fmt::Display for ChildFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ChildFailed {}
+
 /// The code of an error.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     let train = error.downcast_ref::<TrainError>();
+    if let Some(child) = error.downcast_ref::<ChildFailed>() {
+        return ExitCode::from(child.code);
+    }
     if error.is::<Usage>() {
         return ExitCode::from(2);
     }

@@ -801,7 +801,7 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 17] = [
+    let subcommands: [&[&str]; 18] = [
         &[],
         &["train"],
         &["eval"],
@@ -811,6 +811,7 @@ fn every_help_has_examples() {
         &["bench"],
         &["bench", "step"],
         &["bench", "kernels"],
+        &["bench", "compare"],
         &["solve"],
         &["data"],
         &["data", "list"],
@@ -834,7 +835,7 @@ fn every_help_has_examples() {
 
 #[test]
 fn usage_errors() {
-    let lines: [&[&str]; 12] = [
+    let lines: [&[&str]; 13] = [
         &[],
         &["teach"],
         &["summary"],
@@ -845,6 +846,7 @@ fn usage_errors() {
         &["eval", "run", "--split", "all"],
         &["bench"],
         &["bench", "step"],
+        &["bench", "compare"],
         &["bench", "layers"],
         &["data", "list", "--verbose"],
     ];

@@ -32,23 +32,8 @@ impl Experiment {
     /// # Errors
     /// [`ExperimentError`] with the key and its line and column in the file, or the override.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
-        let bytes = fs::read(path).map_err(|source| ExperimentError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let source = String::from_utf8(bytes).map_err(|error| {
-            let text = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-            ExperimentError::NotText {
-                place: Box::new(position(path, &text, text.len())),
-            }
-        })?;
-        let syntax = |error: TomlError| {
-            let offset = error.span().map_or(source.len(), |span| span.start);
-            ExperimentError::Syntax {
-                place: Box::new(position(path, &source, offset)),
-                message: one_line(error.message()),
-            }
-        };
+        let source = read(path)?;
+        let syntax = |error| syntax(path, &source, &error);
         let mut places = Places::new(path, &source, DeTable::parse(&source).map_err(syntax)?.get_ref());
         if let Some((key, digits)) = places.too_large()
             && info(key).is_some()
@@ -78,6 +63,29 @@ impl Experiment {
             experiment: experiment.with_defaults(),
             source,
         })
+    }
+}
+
+/// The text of a file.
+pub(super) fn read(path: &Path) -> Result<String, ExperimentError> {
+    let bytes = fs::read(path).map_err(|source| ExperimentError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        ExperimentError::NotText {
+            place: Box::new(position(path, &text, text.len())),
+        }
+    })
+}
+
+/// The error of a text that is not TOML.
+pub(super) fn syntax(path: &Path, source: &str, error: &TomlError) -> ExperimentError {
+    let offset = error.span().map_or(source.len(), |span| span.start);
+    ExperimentError::Syntax {
+        place: Box::new(position(path, source, offset)),
+        message: one_line(error.message()),
     }
 }
 

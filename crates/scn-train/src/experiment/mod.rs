@@ -5,6 +5,7 @@
 //! [`ExperimentError`].
 
 mod compare;
+mod comparison_file;
 mod config;
 mod data;
 mod error;
@@ -19,6 +20,7 @@ mod suggestion;
 mod train;
 mod validate;
 
+pub use comparison_file::compared_experiments;
 pub use config::Experiment;
 pub use data::{DataConfig, Validation};
 pub use error::{ExperimentError, Place};

@@ -1,10 +1,10 @@
 //! `scn config`: checks experiment files and writes them out in full.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use scn_train::Experiment;
+use scn_train::{Experiment, ExperimentError, compared_experiments};
 
 use crate::exit::BadInput;
 use crate::output::print;
@@ -34,9 +34,10 @@ Examples:
   scn config check configs/*/*.toml
   scn config check configs/cifar10/scn-1.toml --set train.epochs=10
 
-All files are checked; the exit code is 3 if any of them is refused.")]
+All files are checked; the exit code is 3 if any of them is refused. Of a comparison file, as
+scn bench compare takes it, the experiments that it lists are checked.")]
 struct Check {
-    /// The experiment files
+    /// The experiment files, or comparison files
     #[arg(required = true, value_name = "EXPERIMENT")]
     experiments: Vec<PathBuf>,
     /// Override a key of every file, as in --set train.epochs=10
@@ -73,8 +74,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn check(args: &Check) -> anyhow::Result<()> {
     let mut refused = Vec::new();
     for path in &args.experiments {
-        match Experiment::load(path, &args.set) {
-            Ok(_) => print(&format!("{}: ok\n", path.display()))?,
+        match check_file(path, &args.set) {
+            Ok(()) => print(&format!("{}: ok\n", path.display()))?,
             Err(error) => refused.push(error),
         }
     }
@@ -93,4 +94,11 @@ fn check(args: &Check) -> anyhow::Result<()> {
         args.experiments.len()
     ))
     .into())
+}
+
+fn check_file(path: &Path, overrides: &[String]) -> Result<(), ExperimentError> {
+    let files = compared_experiments(path)?.unwrap_or_else(|| vec![path.to_path_buf()]);
+    files
+        .iter()
+        .try_for_each(|file| Experiment::load(file, overrides).map(|_| ()))
 }

@@ -13,7 +13,7 @@ use crate::progress::Console;
 use crate::{device, exit, log, output, signals};
 
 /// Where runs lie unless --out says otherwise.
-const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 
 /// Train a model from an experiment file
 #[derive(clap::Args)]

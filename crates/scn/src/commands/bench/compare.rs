@@ -1,0 +1,134 @@
+//! `scn bench compare`: models trained on the same data with the same budget, side by side.
+
+mod child;
+mod comparison;
+mod entry;
+mod row;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use scn_train::{StopFlag, default_path};
+use time::OffsetDateTime;
+
+use self::comparison::Comparison;
+use super::measure::count;
+use crate::commands::eval::DeviceName;
+use crate::commands::train::RUNS;
+use crate::output::{print, print_json};
+use crate::{exit, signals};
+
+/// Train several models on the same data and compare them
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  scn bench compare configs/compare/scn-cifar10.toml --out runs/scn-cifar10
+  scn bench compare configs/cifar10/scn-1.toml configs/cifar10/resnet20.toml --steps 2000 \\
+    --set 'train.schedule={ kind = \"one-cycle\" }' --set data.validation=5000 --target 60
+
+Every model is trained by a process of its own, one after the other, in DIR/<name of the experiment>.
+DIR/comparison.json and DIR/comparison.md are written after each. After Ctrl-C or a crash the same
+command with the same --out goes on; models that are done are not trained again.
+
+A comparison file is TOML with one key, experiments = [\"../cifar10/scn-1.toml\", …], paths relative to
+it. All experiments must have the same dataset, validation split, sizes and seed. --set applies to
+every one; a schedule that does not fit the budget is replaced as in the second example.
+
+--steps N makes whole epochs of equal length: as few as N steps take, each on as many of the training
+images as its share of the steps needs. So a model may make fewer steps than N, by less than one an
+epoch; those really made are in the table.
+
+Multiply-adds are those of scn summary: per image, forward; those of one sweep of the solver, which
+each sparse-coding layer makes several of, apart. Images/s are of all training steps, and of the test
+of the trained weights. Peak memory is that of the training process. Seconds are of training steps
+alone, without validation and pauses.")]
+pub(super) struct Args {
+    /// Experiment files, or comparison files that list some
+    #[arg(required = true, value_name = "EXPERIMENT")]
+    experiments: Vec<PathBuf>,
+    /// Override a key of every experiment file, as in --set data.validation=5000
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Epochs of every model [default: as in the experiments]
+    #[arg(long, value_name = "N", value_parser = count(1), conflicts_with = "steps")]
+    epochs: Option<usize>,
+    /// Steps of every model, at most [default: as in the experiments]
+    #[arg(long, value_name = "N", value_parser = count(1))]
+    steps: Option<usize>,
+    /// Device [default: as in the experiments]
+    #[arg(long, value_enum)]
+    device: Option<DeviceName>,
+    /// Threads; 0 takes all cores [default: as in the experiments]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Seed of every model [default: as in the experiments]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Tell the seconds of training until this accuracy on the validation split, in percent
+    #[arg(long, value_name = "TOP1", value_parser = percentage)]
+    target: Option<f64>,
+    /// Folder of the comparison [default: runs/compare/<UTC time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+fn percentage(text: &str) -> Result<f64, &'static str> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or("expected a percentage from 0 to 100")
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_flag()?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => default_path(Path::new(RUNS), "compare", OffsetDateTime::now_utc()),
+    };
+    match compare(&args, &out, &stop)? {
+        None => {
+            let (signal, out) = (stop.signal().unwrap_or_default(), out.display());
+            eprintln!("stopped by signal {signal}; go on with the same command and --out {out}");
+            Ok(exit::stopped(signal))
+        }
+        Some(comparison) if args.json => print_json(&comparison).map(|()| ExitCode::SUCCESS),
+        Some(comparison) => print(&table::table(&comparison)).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Trains every model that is not done; `None` where a signal stopped it.
+fn compare(args: &Args, out: &Path, stop: &StopFlag) -> anyhow::Result<Option<Comparison>> {
+    let entries = entry::entries(args, out)?;
+    let mut sizes = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let Some(size) = child::size(entry, stop)? else {
+            return Ok(None);
+        };
+        sizes.push(size);
+    }
+    fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    let now = || -> anyhow::Result<Comparison> {
+        let comparison = Comparison::of(&entries, &sizes, args)?;
+        comparison.store(out)?;
+        Ok(comparison)
+    };
+    let mut comparison = now()?;
+    for (index, entry) in entries.iter().enumerate() {
+        let place = format!("model {} of {}", index + 1, entries.len());
+        let name = &entry.experiment.name;
+        if comparison.has(name) {
+            eprintln!("{place}: {name} was trained before, in {}", entry.folder.display());
+            continue;
+        }
+        eprintln!("{place}: {name}");
+        if !child::train(entry, stop)? {
+            return Ok(None);
+        }
+        comparison = now()?;
+    }
+    Ok(Some(comparison))
+}
