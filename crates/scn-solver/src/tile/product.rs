@@ -18,9 +18,10 @@ impl Packed {
         let mut values = Aligned::zeros(rows.div_ceil(r) * r * columns);
         let block = r * columns;
         values.par_chunks_mut(block.max(1)).enumerate().for_each(|(i, block)| {
-            for row in i * r..rows.min((i + 1) * r) {
-                for column in 0..columns {
-                    block[column * r + row % r] = value(row, column);
+            // Column by column: what the rows of a block take from a weight lies together.
+            for (column, packed) in block.chunks_exact_mut(r).enumerate() {
+                for (row, packed) in (i * r..rows.min((i + 1) * r)).zip(packed) {
+                    *packed = value(row, column);
                 }
             }
         });
