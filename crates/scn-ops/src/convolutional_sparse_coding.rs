@@ -2,6 +2,7 @@
 //! `min_c ½‖x − D∗c‖² + λ‖c‖₁ + μ/2·‖c‖²`, by a fixed number of steps of FISTA that gradients pass through (SDNet: Dai et
 //! al., arXiv:2210.12945, eq. 4; FISTA: Beck & Teboulle, 2009).
 
+use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
@@ -49,31 +50,8 @@ pub fn convolutional_sparse_code2d(
     step_size: Tensor<1>,
     options: ConvolutionalOptions,
 ) -> Tensor<4> {
-    let ([batch, _, height, width], [values]) = (x.dims(), lambda.dims());
-    assert!(
-        values == 1 || values == batch,
-        "lambda has {values} values: {batch} images need 1 or {batch}"
-    );
-    assert_eq!(
-        step_size.dims(),
-        [1],
-        "shape of step_size (left) is not that of one value"
-    );
-    let step_size = step_size.reshape([1, 1, 1, 1]);
-    let threshold = lambda.reshape([values, 1, 1, 1]) * step_size.clone();
-    let shrink = (step_size.clone() * options.mu + 1.0).recip();
-    // The proximal operator of step_size·(λ‖·‖₁ + μ/2·‖·‖²).
-    let proximal = |codes: Tensor<4>| {
-        let above = relu(codes.clone() - threshold.clone());
-        let kept = match options.non_negative {
-            true => above,
-            false => above - relu(-codes - threshold.clone()),
-        };
-        if options.mu == 0.0 { kept } else { kept * shrink.clone() }
-    };
-    let ascent = |residual: Tensor<4>| convolve2d(residual, weight.clone(), options.stride) * step_size.clone();
-
-    let mut codes = proximal(ascent(x.clone()));
+    let layer = Layer::new(&x, weight, lambda, step_size, options);
+    let mut codes = layer.proximal(layer.ascent(x.clone()));
     let mut previous: Option<Tensor<4>> = None;
     let mut momentum = 1.0f64;
     for _ in 1..options.steps {
@@ -83,13 +61,167 @@ pub fn convolutional_sparse_code2d(
             // The second step starts at the first codes: its momentum is 0.
             None => codes.clone(),
         };
-        let signal = convolve2d_adjoint(point.clone(), weight.clone(), options.stride, [height, width]);
-        let stepped = point + ascent(x.clone() - signal);
         previous = Some(codes);
-        codes = proximal(stepped);
+        codes = layer.step(&x, point);
         momentum = next;
     }
     codes
+}
+
+/// How far a solution is to be approached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Convergence {
+    /// Forward, FISTA stops where a step from the extrapolated point is at most this times the length of the first step, in
+    /// every image; backward, conjugate gradients at this relative residual.
+    pub tolerance: f64,
+    /// The cap on either.
+    pub max_iterations: usize,
+}
+
+/// The gradient of a convolutional sparse code at the solution of its problem.
+#[backend_extension(
+    Flex,
+    Cube: cfg(feature = "wgpu"),
+    NdArray: cfg(feature = "ndarray"),
+    Autodiff,
+)]
+pub trait ImplicitCode: Backend {
+    /// The solution `codes [b, n, h', w']` as they are; `Autodiff` routes tracked tensors to the implicit gradient of `x
+    /// [b, c, h, w]`, `weight [n, c, k, k]` and `lambda`, `[1]` or `[b]`.
+    fn implicit_code2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        lambda: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        stride: usize,
+        mu: f64,
+        convergence: Convergence,
+    ) -> FloatTensor<Self>;
+}
+
+/// The codes of [`convolutional_sparse_code2d`] after as many steps as `convergence` asks for, whatever `options.steps` says.
+/// Gradients reach `x`, `weight` and `lambda` by implicit differentiation of the optimality conditions; the step size has
+/// none.
+///
+/// # Panics
+/// As [`convolutional_sparse_code2d`].
+pub fn converged_convolutional_sparse_code2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    lambda: Tensor<1>,
+    step_size: Tensor<1>,
+    options: ConvolutionalOptions,
+    convergence: Convergence,
+) -> Tensor<4> {
+    let values = (x.clone().without_autodiff(), weight.clone().without_autodiff());
+    let scalars = (lambda.clone().without_autodiff(), step_size.without_autodiff());
+    let codes = converge(values.0, values.1, scalars.0, scalars.1, options, convergence);
+    let codes = match x.device().is_autodiff() {
+        true => Tensor::from_inner(codes),
+        false => codes,
+    };
+    Tensor::from_dispatch(Dispatch::implicit_code2d(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        lambda.into_dispatch(),
+        codes.into_dispatch(),
+        options.stride,
+        options.mu,
+        convergence,
+    ))
+}
+
+/// FISTA to convergence, without autodiff.
+fn converge(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    lambda: Tensor<1>,
+    step_size: Tensor<1>,
+    options: ConvolutionalOptions,
+    convergence: Convergence,
+) -> Tensor<4> {
+    let layer = Layer::new(&x, weight, lambda, step_size, options);
+    let first = layer.ascent(x.clone());
+    let length = divisor(squared_lengths(first.clone()));
+    let mut codes = layer.proximal(first);
+    let (mut previous, mut momentum) = (codes.clone(), 1.0f64);
+    for _ in 1..convergence.max_iterations {
+        let next = (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0;
+        let point = codes.clone() + (codes.clone() - previous) * ((momentum - 1.0) / next);
+        (previous, codes) = (codes, layer.step(&x, point.clone()));
+        let moved = squared_lengths(codes.clone() - point) / length.clone();
+        let largest = moved.max().into_data().iter::<f64>().next().unwrap_or_default();
+        // Not a number where the images hold one: no step will help.
+        if largest.is_nan() || largest <= convergence.tolerance.powi(2) {
+            break;
+        }
+        momentum = next;
+    }
+    codes
+}
+
+/// The parts of a proximal gradient step.
+struct Layer {
+    weight: Tensor<4>,
+    step_size: Tensor<4>,
+    threshold: Tensor<4>,
+    shrink: Tensor<4>,
+    sides: [usize; 2],
+    options: ConvolutionalOptions,
+}
+
+impl Layer {
+    fn new(
+        x: &Tensor<4>,
+        weight: Tensor<4>,
+        lambda: Tensor<1>,
+        step_size: Tensor<1>,
+        options: ConvolutionalOptions,
+    ) -> Self {
+        let ([batch, _, height, width], [values]) = (x.dims(), lambda.dims());
+        assert!(
+            values == 1 || values == batch,
+            "lambda has {values} values: {batch} images need 1 or {batch}"
+        );
+        assert_eq!(
+            step_size.dims(),
+            [1],
+            "shape of step_size (left) is not that of one value"
+        );
+        let step_size = step_size.reshape([1, 1, 1, 1]);
+        Self {
+            weight,
+            threshold: lambda.reshape([values, 1, 1, 1]) * step_size.clone(),
+            shrink: (step_size.clone() * options.mu + 1.0).recip(),
+            step_size,
+            sides: [height, width],
+            options,
+        }
+    }
+
+    /// The proximal operator of `step_size·(λ‖·‖₁ + μ/2·‖·‖²)`.
+    fn proximal(&self, codes: Tensor<4>) -> Tensor<4> {
+        let above = relu(codes.clone() - self.threshold.clone());
+        let kept = match self.options.non_negative {
+            true => above,
+            false => above - relu(-codes - self.threshold.clone()),
+        };
+        match self.options.mu == 0.0 {
+            true => kept,
+            false => kept * self.shrink.clone(),
+        }
+    }
+
+    /// `step_size·Dᵀ` of a residual.
+    fn ascent(&self, residual: Tensor<4>) -> Tensor<4> {
+        convolve2d(residual, self.weight.clone(), self.options.stride) * self.step_size.clone()
+    }
+
+    /// A proximal gradient step from codes.
+    fn step(&self, x: &Tensor<4>, point: Tensor<4>) -> Tensor<4> {
+        let signal = convolve2d_adjoint(point.clone(), self.weight.clone(), self.options.stride, self.sides);
+        self.proximal(point + self.ascent(x.clone() - signal))
+    }
 }
 
 /// `‖D‖² [1]`, the largest eigenvalue of `DᵀD` for codes like `start [1, n, h', w']` of signals with these `sides`, and
@@ -113,6 +245,13 @@ pub fn dictionary_norm(
     }
     let norm = squared_length(&signal(vector.clone())) / divisor(squared_length(&vector));
     (norm.reshape([1]), vector)
+}
+
+/// The squared length of each image of `values [b, n, h, w]`: `[b, 1, 1, 1]`.
+fn squared_lengths(values: Tensor<4>) -> Tensor<4> {
+    let [batch, atoms, height, width] = values.dims();
+    let rows: Tensor<2> = values.powi_scalar(2).reshape([batch, atoms * height * width]);
+    rows.sum_dim(1).reshape([batch, 1, 1, 1])
 }
 
 /// `‖values‖² [1, 1, 1, 1]`.

@@ -6,6 +6,7 @@ mod backends;
 mod batch_norm;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod convolution;
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod convolutional_sparse_coding;
 mod device;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
@@ -15,7 +16,10 @@ mod wgpu_bound;
 
 pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize_batch};
 pub use convolution::{Convolution, ConvolutionVjp, convolve2d, convolve2d_adjoint};
-pub use convolutional_sparse_coding::{ConvolutionalOptions, convolutional_sparse_code2d, dictionary_norm};
+pub use convolutional_sparse_coding::{
+    Convergence, ConvolutionalOptions, ImplicitCode, converged_convolutional_sparse_code2d,
+    convolutional_sparse_code2d, dictionary_norm,
+};
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
 pub use sparse_coding::{
     Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,

@@ -7,7 +7,10 @@ mod common;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use common::{devices, random, tensor, values};
-use scn_ops::{ConvolutionalOptions, convolutional_sparse_code2d, convolve2d, dictionary_norm};
+use scn_ops::{
+    Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d,
+    dictionary_norm,
+};
 
 /// A layer in float64, by loops over its definition.
 #[derive(Clone)]
@@ -227,6 +230,127 @@ fn codes_are_those_of_the_definition_and_gradients_its_finite_differences() {
                 );
             }
         }
+    }
+}
+
+/// Layers with one solution each: fewer codes than values, or a ridge.
+fn convex_layers() -> Vec<Layer> {
+    let options = ConvolutionalOptions {
+        // Enough for the reference to converge.
+        steps: 3000,
+        ..ConvolutionalOptions::default()
+    };
+    vec![
+        Layer::new([2, 3, 7, 6], [4, 3, 3, 3], ConvolutionalOptions { mu: 0.5, ..options }),
+        Layer::new(
+            [2, 2, 8, 7],
+            [3, 2, 3, 3],
+            ConvolutionalOptions {
+                mu: 0.3,
+                non_negative: false,
+                stride: 2,
+                ..options
+            },
+        ),
+    ]
+}
+
+#[test]
+fn converged_codes_and_implicit_gradients_are_those_of_the_solution() {
+    const STEP: f64 = 1e-5;
+    let convergence = Convergence {
+        tolerance: 1e-7,
+        max_iterations: 3000,
+    };
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        for layer in convex_layers() {
+            let expected = layer.codes();
+            let active = expected.iter().filter(|&&code| code != 0.0).count();
+            assert!(
+                active > 0 && active < expected.len(),
+                "{name}: {active} active codes test nothing"
+            );
+            let x = tensor::<4>(&layer.x, layer.x_shape, &device).require_grad();
+            let weight = tensor::<4>(&layer.weight, layer.weight_shape, &device).require_grad();
+            let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], &device).require_grad();
+            let codes = converged_convolutional_sparse_code2d(
+                x.clone(),
+                weight.clone(),
+                lambda.clone(),
+                tensor::<1>(&[layer.step_size], [1], &device),
+                ConvolutionalOptions {
+                    steps: 1,
+                    ..layer.options
+                },
+                convergence,
+            );
+            for (found, expected) in values(codes.clone().without_autodiff()).iter().zip(&expected) {
+                assert!((found - expected).abs() <= 5e-6, "{name}: {found}, expected {expected}");
+            }
+            let weights = random(3, expected.len(), 1.0);
+            let gradients = (codes * tensor::<4>(&weights, layer.codes_shape(), &device))
+                .sum()
+                .backward();
+            let gradients = [
+                values(x.grad(&gradients).unwrap()),
+                values(weight.grad(&gradients).unwrap()),
+                values(lambda.grad(&gradients).unwrap()),
+            ];
+            for (which, gradient) in gradients.iter().enumerate() {
+                let direction = random(20 + which as u64, gradient.len(), 1.0);
+                let moved = |step: f64| {
+                    let mut moved = layer.clone();
+                    let values = match which {
+                        0 => &mut moved.x,
+                        1 => &mut moved.weight,
+                        _ => &mut moved.lambda,
+                    };
+                    values
+                        .iter_mut()
+                        .zip(&direction)
+                        .for_each(|(value, d)| *value += step * d);
+                    moved.loss(&weights)
+                };
+                let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+                assert!(
+                    (found - expected).abs() <= 2e-4 * expected.abs().max(1.0),
+                    "{name}, {:?}, input {which}: {found}, expected {expected}",
+                    layer.options
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn one_lambda_for_all_images_gets_the_sum_of_their_gradients() {
+    let convergence = Convergence {
+        tolerance: 1e-6,
+        max_iterations: 2000,
+    };
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let layer = &convex_layers()[0];
+        let gradient = |values_of_lambda: usize| {
+            let lambda = tensor::<1>(&vec![0.04; values_of_lambda], [values_of_lambda], &device).require_grad();
+            let codes = converged_convolutional_sparse_code2d(
+                tensor(&layer.x, layer.x_shape, &device),
+                tensor(&layer.weight, layer.weight_shape, &device),
+                lambda.clone(),
+                tensor::<1>(&[layer.step_size], [1], &device),
+                layer.options,
+                convergence,
+            );
+            values(lambda.grad(&codes.sum().backward()).unwrap())
+        };
+        let (one, each) = (gradient(1)[0], gradient(2));
+        assert!(one < 0.0, "{name}: {one}");
+        assert!(
+            (one - each[0] - each[1]).abs() <= 1e-5 * one.abs(),
+            "{name}: {one} and {each:?}"
+        );
     }
 }
 

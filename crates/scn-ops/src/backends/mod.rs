@@ -4,6 +4,8 @@ mod autodiff;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod flex;
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
+mod implicit_code;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]
 mod layer;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]
