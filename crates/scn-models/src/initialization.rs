@@ -8,23 +8,37 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Draws the initial values of a model's tensors, one after the other.
 pub(crate) struct Initializer<'d> {
-    random: ChaCha8Rng,
+    /// Absent where values of a file will replace all of them.
+    random: Option<ChaCha8Rng>,
     device: &'d Device,
 }
 
 impl<'d> Initializer<'d> {
     pub(crate) fn new(seed: u64, device: &'d Device) -> Self {
         Self {
-            random: ChaCha8Rng::seed_from_u64(seed),
+            random: Some(ChaCha8Rng::seed_from_u64(seed)),
             device,
         }
     }
 
+    /// Draws nothing: all tensors are 0.
+    pub(crate) fn empty(device: &'d Device) -> Self {
+        Self { random: None, device }
+    }
+
+    /// Whether it draws nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.random.is_none()
+    }
+
     /// Independent values from N(0, deviation²).
     pub(crate) fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+        let Some(random) = &mut self.random else {
+            return self.constant(shape, 0.0);
+        };
         let values = (0..shape.iter().product())
             .map(|_| {
-                let standard: f64 = StandardNormal.sample(&mut self.random);
+                let standard: f64 = StandardNormal.sample(random);
                 (deviation * standard) as f32
             })
             .collect();
@@ -39,5 +53,13 @@ impl<'d> Initializer<'d> {
 
     pub(crate) fn device(&self) -> &Device {
         self.device
+    }
+}
+
+/// A tensor without autodiff, made one of `device`.
+pub(crate) fn like<const D: usize>(device: &Device, tensor: Tensor<D>) -> Tensor<D> {
+    match device.is_autodiff() {
+        true => Tensor::from_inner(tensor),
+        false => tensor,
     }
 }

@@ -8,10 +8,15 @@ mod initialization;
 pub mod layers;
 mod models;
 mod output;
+mod pass;
 mod summary;
 
-pub use config::{CscConfig, Lambda1Config, ModelConfig, ModelKind, ResolvedModel, SolverConfig};
+pub use config::{
+    CscConfig, FilterConfig, ImplicitConfig, Lambda1Config, ModelConfig, ModelKind, ResidualConfig, ResolvedModel,
+    SolverConfig, StemKind,
+};
 pub use error::ModelError;
-pub use models::{Model, PreactResNet, ResNet, Scn, Stem};
+pub use models::{Block, Model, PreactResNet, ResNet, Scn, Shortcut};
 pub use output::{LayerSolves, Output};
+pub use pass::{Pass, Sparsity};
 pub use summary::{LayerSummary, Summary};

@@ -127,13 +127,12 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let splits = Splits::load(&experiment.data, experiment.seed)?;
         let device = device.clone().autodiff();
-        let mut model = Model::new(
-            &experiment.model,
-            splits.train.image_shape(),
-            classes(&experiment),
-            experiment.seed,
-            &device,
-        )?;
+        let newest = checkpoint::newest(&run.checkpoints())?;
+        let (image, count) = (splits.train.image_shape(), classes(&experiment));
+        let mut model = match newest {
+            Some(_) => Model::empty(&experiment.model, image, count, &device)?,
+            None => Model::new(&experiment.model, image, count, experiment.seed, &device)?,
+        };
         let train = &experiment.train;
         let mut optimizer = Sgd::new(train.optimizer, train.clip_norm);
         let mut state = State::start();
@@ -141,7 +140,7 @@ impl Trainer {
             name,
             checkpoint,
             damaged,
-        }) = checkpoint::newest(&run.checkpoints())?
+        }) = newest
         {
             for message in damaged {
                 progress.notice(&format!("{message}; using checkpoints/{name} instead"));

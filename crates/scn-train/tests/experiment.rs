@@ -91,7 +91,7 @@ fn unknown_keys_name_the_nearest_key() {
         (
             model("widht = 2"),
             &[],
-            "x.toml:5:1: model.widht: unknown key; expected one of `kind`, `width`, `first_width`, `classes`, `kernel`, `solver`, `lambda1`, `csc`; did you mean `width`?",
+            "x.toml:5:1: model.widht: unknown key; expected one of `kind`, `width`, `first_width`, `classes`, `kernel`, `stem`, `shortcuts`, `solver`, `lambda1`, `csc`; did you mean `width`?",
         ),
         (
             model("solver.tol = 1e-3"),
@@ -278,12 +278,12 @@ fn names_that_do_not_exist() {
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet50\"\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
+            r#"x.toml:4:8: model.kind: found "resnet50"; expected one of `scn`, `scn18`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `sdnet18-all`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = { name = \"scn\" }\n".to_owned(),
             &[],
-            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
+            r#"x.toml:4:8: model.kind: found { name = "scn" }; expected one of `scn`, `scn18`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `sdnet18-all`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`"#,
         ),
         (
             data(r#"mean = "channel""#),
@@ -329,12 +329,12 @@ fn required_keys() {
         (
             "seed = 1\n[data]\ndataset = \"cifar10\"\n".to_owned(),
             &[],
-            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
+            "x.toml:1:1: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `scn18`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `sdnet18-all`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         ),
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nwidth = 2\n".to_owned(),
             &[],
-            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
+            "x.toml:3:2: model.kind: missing; expected `kind = …` below `[model]`, one of `scn`, `scn18`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `sdnet18-all`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         ),
     ]);
 }
@@ -629,7 +629,7 @@ fn values_that_do_not_go_together() {
         (
             model("csc = { steps = 3 }"),
             &[],
-            r#"x.toml:5:7: model.csc: found { lambda = 0.1, mu = 0.0, non_negative = true, steps = 3 }, but model.kind is "scn"; expected it with model.kind = "sdnet18" or "sdnet34" only"#,
+            r#"x.toml:5:7: model.csc: found { lambda = 0.1, mu = 0.0, non_negative = true, steps = 3 }, but model.kind is "scn"; expected it with model.kind = "sdnet18" or "sdnet34" or "sdnet18-all" only"#,
         ),
         (
             model("[model.csc]\nsteps = 0").replace("scn", "sdnet18"),
@@ -639,7 +639,17 @@ fn values_that_do_not_go_together() {
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet18\"\n[model.solver]\nlambda2 = 0.1\n".to_owned(),
             &[],
-            r#"x.toml:5:1: model.solver: found a table, but model.kind is "resnet18"; expected it with model.kind = "scn" only"#,
+            r#"x.toml:5:1: model.solver: found a table, but model.kind is "resnet18"; expected it with model.kind = "scn" or "scn18" only"#,
+        ),
+        (
+            model("stem = \"imagenet\""),
+            &[],
+            r#"x.toml:5:8: model.stem: found "imagenet", but model.kind is "scn"; expected it with model.kind = "scn18" or "resnet18" or "resnet34" or "sdnet18" or "sdnet34" or "sdnet18-all" only"#,
+        ),
+        (
+            model("shortcuts = false").replace("scn", "sdnet18"),
+            &[],
+            r#"x.toml:5:13: model.shortcuts: found false, but model.kind is "sdnet18"; expected it with model.kind = "sdnet18-all" only"#,
         ),
         (
             model("[train.optimizer]\nnesterov = true\nmomentum = 0"),
@@ -893,7 +903,7 @@ fn every_key_is_documented_with_its_true_default() {
         model("[train.schedule]\nkind = \"milestones\"\nmilestones = [80]"),
         model("[train.schedule]\nkind = \"cosine\""),
         model("[train.schedule]\nkind = \"one-cycle\""),
-        model("").replace("scn", "sdnet18"),
+        model("[model.csc.implicit]\n").replace("\"scn\"", "\"sdnet18-all\""),
     ];
     let mut documented: HashSet<&str> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(documented.len(), KEYS.len());
@@ -949,6 +959,7 @@ fn every_name_that_is_expected_is_accepted() {
     for key in KEYS.iter().filter(|key| key.expected.starts_with("one of")) {
         for name in key.expected.split('`').skip(1).step_by(2) {
             let needed = match (key.path, name) {
+                ("model.stem", _) => "model.kind=resnet18",
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",
                 _ => "seed=0",

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod archive;
+mod arguments;
 mod commands;
 mod device;
 mod exit;

@@ -52,7 +52,7 @@ pub(crate) fn network(
 ) -> anyhow::Result<Model> {
     let Checkpoint { description, model, .. } = checkpoint;
     let classes = config.classes.unwrap_or_else(|| description.data.dataset.classes());
-    let network = Model::new(config, image, classes, description.seed, device).map_err(TrainError::Model)?;
+    let network = Model::empty(config, image, classes, device).map_err(TrainError::Model)?;
     let fitted = tensors::into_module(network, model);
     Ok(fitted.map_err(|error| BadInput(format!("{}: {error}", path.display())))?)
 }

@@ -6,12 +6,13 @@ use burn::tensor::Tensor;
 use burn::tensor::module::batch_norm;
 use scn_ops::{Normalization, Statistics, channel_moments, normalize_batch};
 
-use crate::initialization::Initializer;
+use crate::Pass;
+use crate::initialization::{Initializer, like};
 
 /// The share of a new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
-/// Normalises each channel of `[b, c, h, w]` with the batch's statistics in training, with the running ones elsewhere.
+/// Normalises each channel of `[b, c, h, w]`.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// γ `[c]`; absent where it is fixed at 1.
@@ -45,9 +46,9 @@ impl BatchNorm {
             .sum()
     }
 
-    /// `[b, c, h, w]` to the same shape. A batch with fewer than two values per channel has no variance: its running
+    /// `[b, c, h, w]` to the same shape, with the statistics that `pass` says. A batch with fewer than two values per channel has no variance: its running
     /// variance takes the biased one, 0.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let device = x.device();
         let channels = x.dims()[1];
         let or = |param: &Option<Param<Tensor<1>>>, value: f64| match param {
@@ -55,7 +56,7 @@ impl BatchNorm {
             None => Tensor::full([channels], value, &device),
         };
         let (weight, bias) = (or(&self.weight, 1.0), or(&self.bias, 0.0));
-        if !device.is_autodiff() {
+        if let Pass::Evaluation { .. } = pass {
             let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
             return batch_norm(x, weight, bias, mean, variance, self.epsilon);
         }
@@ -66,16 +67,17 @@ impl BatchNorm {
     }
 
     /// What a layer behind it is to normalise `x [b, c, h, w]` by as it reads it; only without learned scale and shift.
-    pub(crate) fn normalization(&self, x: &Tensor<4>) -> Normalization {
+    pub(crate) fn normalization(&self, x: &Tensor<4>, pass: &Pass) -> Normalization {
         debug_assert!(self.parameters() == 0, "a normalisation that is folded learns nothing");
-        let (mean, variance, statistics) = if x.device().is_autodiff() {
+        let (mean, variance, statistics) = if let Pass::Training = pass {
             let (mean, variance) = channel_moments(x.clone());
             let values = x.dims().iter().product::<usize>() / x.dims()[1].max(1);
             self.track(values, mean.clone(), variance.clone());
             (mean, variance, Statistics::Batch)
         } else {
-            let running = (self.running_mean.value_sync(), self.running_var.value_sync());
-            (running.0, running.1, Statistics::Given)
+            let running = [self.running_mean.value_sync(), self.running_var.value_sync()];
+            let [mean, variance] = running.map(Tensor::without_autodiff);
+            (mean, variance, Statistics::Given)
         };
         Normalization {
             mean,
@@ -90,7 +92,7 @@ impl BatchNorm {
         let count = values as f64;
         let unbiased = variance * (count / (count - 1.0).max(1.0));
         for (state, batch) in [(&self.running_mean, mean), (&self.running_var, unbiased)] {
-            let batch = Tensor::from_inner(batch);
+            let batch = like(&state.value_sync().device(), batch);
             state.update((state.value_sync() * (1.0 - MOMENTUM) + batch * MOMENTUM).detach());
             // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
             state.value_sync();

@@ -1,18 +1,24 @@
 //! The convolutional sparse-coding layer of SDNet (Dai et al., arXiv:2210.12945, section 3).
 
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::{Device, Tensor};
-use scn_ops::{ConvolutionalOptions, convolutional_sparse_code2d, dictionary_norm};
+use burn::tensor::Tensor;
+use scn_ops::{
+    Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d,
+    convolve2d_adjoint, dictionary_norm,
+};
 
-use crate::initialization::Initializer;
+use super::image_means;
+use crate::initialization::{Initializer, like};
 use crate::{CscConfig, LayerSummary};
 
 /// The step size is this share of `1/‖D‖²`, as in the authors' program.
 const STEP: f64 = 0.9;
-/// Steps of power iteration from a random start.
-const FIRST_ITERATIONS: usize = 100;
-/// The same from the last direction, after the dictionary has moved by one training step.
+/// Steps of power iteration from the last direction, after the dictionary has moved by one training step.
 const ITERATIONS: usize = 10;
+/// From a random start as many rounds of these steps, at most.
+const FIRST_ROUNDS: usize = 20;
+/// Fewer where a round has changed the norm by no more than this share of it.
+const SETTLED: f64 = 1e-4;
 
 /// `[b, c, h, w]` to the codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` of whole images.
 #[derive(Module, Debug)]
@@ -26,6 +32,8 @@ pub struct ConvolutionalCoding {
     lambda: f64,
     #[module(skip)]
     options: ConvolutionalOptions,
+    #[module(skip)]
+    implicit: Option<Convergence>,
     #[module(skip)]
     sides: [usize; 2],
 }
@@ -49,7 +57,13 @@ impl ConvolutionalCoding {
         let sides = [height, width];
         let weight = init.normal([atoms, channels, kernel, kernel], 1.0).map(projected);
         let start = init.normal([1, atoms, height.div_ceil(stride), width.div_ceil(stride)], 1.0);
-        let (norm, direction) = dictionary_norm(weight.val(), start.val(), stride, sides, FIRST_ITERATIONS);
+        let (norm, direction) = match init.is_empty() {
+            true => (
+                Tensor::zeros([1], &init.device().clone().inner()),
+                start.val().without_autodiff(),
+            ),
+            false => settled_norm(weight.val(), start.val(), stride, sides),
+        };
         let device = init.device();
         Self {
             weight,
@@ -57,19 +71,41 @@ impl ConvolutionalCoding {
             direction: RunningState::new(like(device, direction)),
             lambda: csc.lambda,
             options,
+            implicit: csc.implicit.map(|implicit| Convergence {
+                tolerance: implicit.tolerance,
+                max_iterations: implicit.max_iterations,
+            }),
             sides,
         }
     }
 
-    /// Codes with the weight `lambda` of the 1-norm, `[1]` or one value for each image `[b]`.
-    pub fn forward(&self, x: Tensor<4>, lambda: Tensor<1>) -> Tensor<4> {
-        convolutional_sparse_code2d(x, self.weight.val(), lambda, self.step_size.value_sync(), self.options)
+    /// Codes of `x [b, c, h, w]` with the weight `lambda` of the 1-norm, `[1]` or one value for each image `[b]`; without
+    /// one, with the λ that the network was trained with.
+    pub fn forward(&self, x: Tensor<4>, lambda: Option<&Tensor<1>>) -> Tensor<4> {
+        let lambda = match lambda {
+            Some(lambda) => lambda.clone(),
+            None => Tensor::full([1], self.lambda, &x.device()),
+        };
+        let (weight, step_size) = (self.weight.val(), self.step_size.value_sync());
+        match self.implicit {
+            None => convolutional_sparse_code2d(x, weight, lambda, step_size, self.options),
+            Some(convergence) => {
+                converged_convolutional_sparse_code2d(x, weight, lambda, step_size, self.options, convergence)
+            }
+        }
     }
 
-    /// Codes with the λ that the network was trained with.
-    pub fn forward_trained(&self, x: Tensor<4>) -> Tensor<4> {
-        let lambda = Tensor::full([1], self.lambda, &x.device());
-        self.forward(x, lambda)
+    /// The mean over the values of each image of `(x − D∗c)²` `[b]`, for the codes of the λ of training.
+    pub fn residual(&self, x: Tensor<4>) -> Tensor<1> {
+        let [_, _, height, width] = x.dims();
+        let codes = self.forward(x.clone(), None);
+        let signal = convolve2d_adjoint(codes, self.weight.val(), self.options.stride, [height, width]);
+        image_means((x - signal).powi_scalar(2))
+    }
+
+    /// λ of training.
+    pub fn lambda(&self) -> f64 {
+        self.lambda
     }
 
     /// After a training step: atoms of unit norm again, and the step size of the new dictionary.
@@ -108,13 +144,24 @@ impl ConvolutionalCoding {
     }
 }
 
-/// A tensor without autodiff, made one of `device`.
-fn like<const D: usize>(device: &Device, tensor: Tensor<D>) -> Tensor<D> {
-    if device.is_autodiff() {
-        Tensor::from_inner(tensor)
-    } else {
-        tensor
+/// [`dictionary_norm`] from a random start, until it has settled.
+fn settled_norm(
+    weight: Tensor<4>,
+    mut direction: Tensor<4>,
+    stride: usize,
+    sides: [usize; 2],
+) -> (Tensor<1>, Tensor<4>) {
+    let mut last = 0.0;
+    for _ in 1..FIRST_ROUNDS {
+        let (norm, next) = dictionary_norm(weight.clone(), direction, stride, sides, ITERATIONS);
+        direction = next;
+        let value = norm.into_data().iter::<f64>().next().unwrap_or_default();
+        if (value - last).abs() <= SETTLED * value {
+            break;
+        }
+        last = value;
     }
+    dictionary_norm(weight, direction, stride, sides, ITERATIONS)
 }
 
 /// A parameter's value with [`unit_atoms`].

@@ -2,10 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use scn_ops::{Normalization, SolverInfo, normalized_sparse_code2d};
+use scn_ops::{Normalization, SolverInfo, convolve2d, normalized_sparse_code2d, sparse_code2d};
 use scn_solver::SolverOptions;
 
-use crate::initialization::Initializer;
+use super::image_means;
+use crate::initialization::{Initializer, like};
 use crate::{Lambda1Config, LayerSummary};
 
 /// `[b, c, h, w]` to non-negative codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
@@ -44,10 +45,46 @@ impl SparseCoding2d {
         }
     }
 
-    /// Codes of the normalised `[b, c, h, w]` and what the solves report.
-    pub fn forward(&self, x: Tensor<4>, normalization: Normalization) -> (Tensor<4>, SolverInfo) {
+    /// Codes of `x [b, c, h, w]`, normalised first where there is a normalisation, and what the solves report; with λ₁
+    /// times `factor`, `[1]` or one value for each image `[b]`, all above 0.
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        normalization: Option<Normalization>,
+        factor: Option<&Tensor<1>>,
+    ) -> (Tensor<4>, SolverInfo) {
         let (weight, lambda1) = (self.weight.val(), self.lambda1.val());
-        normalized_sparse_code2d(x, normalization, weight, lambda1, self.stride, self.options)
+        let Some(factor) = factor else {
+            return match normalization {
+                Some(normalization) => {
+                    normalized_sparse_code2d(x, normalization, weight, lambda1, self.stride, self.options)
+                }
+                None => sparse_code2d(x, weight, lambda1, self.stride, self.options),
+            };
+        };
+        // The problem is homogeneous: the codes of x with f·λ₁ are f times those of x/f with λ₁.
+        let factor = factor.clone().reshape([-1, 1, 1, 1]);
+        let x = normalized(x, normalization) / factor.clone();
+        let (codes, info) = sparse_code2d(x, weight, lambda1, self.stride, self.options);
+        (codes * factor, info)
+    }
+
+    /// The mean over the values of all patches `x_p` of an image of `(x_p − Dα_p)²` `[b]`, for the codes α of the λ₁ of
+    /// training.
+    pub fn residual(&self, x: Tensor<4>, normalization: Option<Normalization>) -> Tensor<1> {
+        let x = normalized(x, normalization);
+        let weight = self.weight.val();
+        let [atoms, channels, kernel, _] = weight.dims();
+        let (codes, _) = self.forward(x.clone(), None, None);
+        // ‖x_p − Dα‖² = ‖x_p‖² − αᵀ(2Dᵀx_p − DᵀDα), by convolutions: with ones, with D, and 1×1 with DᵀD.
+        let ones = Tensor::ones([1, channels, kernel, kernel], &x.device());
+        let squares = convolve2d(x.clone().powi_scalar(2), ones, self.stride);
+        let rows: Tensor<2> = weight.clone().reshape([atoms as i32, -1]);
+        let gram = rows.clone().matmul(rows.transpose()).reshape([atoms, atoms, 1, 1]);
+        let correlations = convolve2d(x, weight, self.stride);
+        let fitted = codes.clone() * (correlations * 2.0 - convolve2d(codes, gram, 1));
+        let squares = squares - fitted.sum_dim(1);
+        image_means(squares) / (channels * kernel * kernel) as f64
     }
 
     /// Step between output pixels.
@@ -75,4 +112,20 @@ impl SparseCoding2d {
             solver_iteration: (atoms * atoms * pixels) as u64,
         }
     }
+}
+
+/// `x [b, c, h, w]` with the normalisation carried out.
+fn normalized(x: Tensor<4>, normalization: Option<Normalization>) -> Tensor<4> {
+    let Some(Normalization {
+        mean,
+        variance,
+        epsilon,
+        ..
+    }) = normalization
+    else {
+        return x;
+    };
+    let device = x.device();
+    let channels = |values: Tensor<1>| like(&device, values.reshape([1, -1, 1, 1]));
+    (x - channels(mean)) * channels((variance + epsilon).sqrt().recip())
 }

@@ -8,11 +8,11 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 pub use preactivation::PreactResNet;
-pub use resnet::{ResNet, Stem};
+pub use resnet::{Block, ResNet, Shortcut};
 pub use scn::Scn;
 
 use crate::initialization::Initializer;
-use crate::{LayerSummary, ModelConfig, ModelError, Output, ResolvedModel, Summary};
+use crate::{LayerSummary, ModelConfig, ModelError, Output, Pass, ResolvedModel, Sparsity, Summary};
 
 /// A trainable network, images in, logits out.
 #[derive(Module, Debug)]
@@ -40,7 +40,23 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let mut init = Initializer::new(seed, device);
+        Self::build(config, image, classes, &mut Initializer::new(seed, device))
+    }
+
+    /// A model whose tensors are all 0, for a file's values to take their places.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::resolve`].
+    pub fn empty(config: &ModelConfig, image: [usize; 3], classes: usize, device: &Device) -> Result<Self, ModelError> {
+        Self::build(config, image, classes, &mut Initializer::empty(device))
+    }
+
+    fn build(
+        config: &ModelConfig,
+        image: [usize; 3],
+        classes: usize,
+        init: &mut Initializer,
+    ) -> Result<Self, ModelError> {
         Ok(match config.resolve()? {
             ResolvedModel::Scn {
                 width,
@@ -56,28 +72,53 @@ impl Model {
                 kernel,
                 &lambda1,
                 solver.options(),
-                &mut init,
+                init,
             )),
-            ResolvedModel::PreactResNet(kind) => {
-                Model::PreactResNet(PreactResNet::new(kind, image[0], classes, &mut init))
-            }
-            ResolvedModel::ResNet { kind, csc } => {
-                Model::ResNet(ResNet::new(kind, csc.as_ref(), image, classes, &mut init))
-            }
+            ResolvedModel::PreactResNet(kind) => Model::PreactResNet(PreactResNet::new(kind, image[0], classes, init)),
+            ResolvedModel::ResNet(config) => Model::ResNet(ResNet::new(&config, image, classes, init)),
         })
     }
 
-    /// Logits `[b, classes]` of `images [b, c, h, w]`.
+    /// Logits `[b, classes]` of `images [b, c, h, w]`: in training on a device with autodiff, in evaluation elsewhere.
     pub fn forward(&self, images: Tensor<4>) -> Output {
         self.forward_observed(images, &mut |_, _| {})
     }
 
     /// As [`Model::forward`], calling `observe` with the name and output of each layer.
     pub fn forward_observed(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, &Tensor<4>)) -> Output {
+        let pass = Pass::on(&images.device());
+        self.compute(images, &pass, observe)
+    }
+
+    /// Logits `[b, classes]` of `images [b, c, h, w]`, on any device.
+    pub fn forward_as(&self, images: Tensor<4>, pass: &Pass) -> Output {
+        self.compute(images, pass, &mut |_, _| {})
+    }
+
+    fn compute(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
         match self {
-            Model::Scn(scn) => scn.forward(images, observe),
-            Model::ResNet(resnet) => resnet.forward(images, observe),
-            Model::PreactResNet(resnet) => resnet.forward(images, observe),
+            Model::Scn(scn) => scn.forward(images, pass, observe),
+            Model::ResNet(resnet) => resnet.forward(images, pass, observe),
+            Model::PreactResNet(resnet) => resnet.forward(images, pass, observe),
+        }
+    }
+
+    /// What [`Pass::Evaluation`] can change about the sparsity of its codes.
+    pub fn sparsity(&self) -> Option<Sparsity> {
+        match self {
+            Model::Scn(_) => Some(Sparsity::Factor),
+            Model::ResNet(resnet) => resnet.sparsity(),
+            Model::PreactResNet(_) => None,
+        }
+    }
+
+    /// How far the codes of the first layer, as sparse as in training, are from the images: the mean square over the values
+    /// of each of `images [b, c, h, w]`, `[b]`. `None` for networks without codes.
+    pub fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        match self {
+            Model::Scn(scn) => scn.residual(images),
+            Model::ResNet(resnet) => resnet.residual(images),
+            Model::PreactResNet(_) => None,
         }
     }
 
@@ -94,7 +135,8 @@ impl Model {
     pub fn sparse_coding_layers(&self) -> Vec<String> {
         match self {
             Model::Scn(scn) => scn.layer_names(),
-            Model::ResNet(_) | Model::PreactResNet(_) => Vec::new(),
+            Model::ResNet(resnet) => resnet.lambda1().map(|_| "conv1".to_string()).into_iter().collect(),
+            Model::PreactResNet(_) => Vec::new(),
         }
     }
 
@@ -102,7 +144,8 @@ impl Model {
     pub fn lambda1(&self) -> Vec<Tensor<1>> {
         match self {
             Model::Scn(scn) => scn.layers.iter().map(|layer| layer.coding.lambda1.val()).collect(),
-            Model::ResNet(_) | Model::PreactResNet(_) => Vec::new(),
+            Model::ResNet(resnet) => resnet.lambda1().into_iter().collect(),
+            Model::PreactResNet(_) => Vec::new(),
         }
     }
 

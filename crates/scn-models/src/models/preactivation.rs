@@ -9,7 +9,7 @@ use burn::tensor::activation::relu;
 use super::Observer;
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, Convolution};
-use crate::{LayerSummary, ModelKind, Output};
+use crate::{LayerSummary, ModelKind, Output, Pass};
 
 /// ε of batch norm, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -96,15 +96,15 @@ impl PreactResNet {
         }
     }
 
-    pub(crate) fn forward(&self, images: Tensor<4>, observe: Observer) -> Output {
+    pub(crate) fn forward(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
         let mut x = self.conv1.forward(images);
         observe("conv1", &x);
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x);
+            x = block.forward(x, pass);
             observe(&format!("blocks.{i}"), &x);
         }
         Output {
-            logits: self.classifier.forward(relu(self.bn.forward(x))),
+            logits: self.classifier.forward(relu(self.bn.forward(x, pass))),
             solves: Vec::new(),
         }
     }
@@ -159,11 +159,11 @@ impl PreactBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let mut residual = x.clone();
         let mut shortcut = x;
         for (j, PreactUnit { bn, conv }) in self.units.iter().enumerate() {
-            let activated = relu(bn.forward(residual));
+            let activated = relu(bn.forward(residual, pass));
             if let (0, Some(projection)) = (j, &self.shortcut) {
                 shortcut = projection.forward(activated.clone());
             }

@@ -10,7 +10,7 @@ use scn_solver::SolverOptions;
 use super::Observer;
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, SparseCoding2d};
-use crate::{Lambda1Config, LayerSolves, LayerSummary, Output};
+use crate::{Lambda1Config, LayerSolves, LayerSummary, Output, Pass};
 
 /// Width of the reduction layer and stride of each bottleneck module; its expansion layer is K times as wide.
 const MODULES: [(usize, usize); 7] = [(16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)];
@@ -39,9 +39,9 @@ pub struct ScnLayer {
 
 impl ScnLayer {
     /// Codes of the normalised `[b, c, h, w]` and what the solves report.
-    pub fn forward(&self, x: Tensor<4>) -> (Tensor<4>, SolverInfo) {
-        let normalization = self.norm.normalization(&x);
-        self.coding.forward(x, normalization)
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> (Tensor<4>, SolverInfo) {
+        let normalization = self.norm.normalization(&x, pass);
+        self.coding.forward(x, Some(normalization), pass.sparsity())
     }
 }
 
@@ -86,11 +86,11 @@ impl Scn {
         (0..self.layers.len()).map(|i| format!("layers.{i}.coding")).collect()
     }
 
-    pub(crate) fn forward(&self, images: Tensor<4>, observe: Observer) -> Output {
+    pub(crate) fn forward(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
         let mut solves = Vec::with_capacity(self.layers.len());
         let mut x = images;
         for (layer, name) in self.layers.iter().zip(self.layer_names()) {
-            let (codes, info) = layer.forward(x);
+            let (codes, info) = layer.forward(x, pass);
             observe(&name, &codes);
             let [_, _, height, width] = codes.dims();
             solves.push(LayerSolves {
@@ -100,9 +100,16 @@ impl Scn {
             x = codes;
         }
         Output {
-            logits: self.classifier.forward(self.norm.forward(x)),
+            logits: self.classifier.forward(self.norm.forward(x, pass)),
             solves,
         }
+    }
+
+    /// See [`super::Model::residual`].
+    pub(crate) fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        let first = self.layers.first()?;
+        let normalization = first.norm.normalization(&images, &Pass::Evaluation { sparsity: None });
+        Some(first.coding.residual(images, Some(normalization)))
     }
 
     pub(crate) fn summary(&self, input: [usize; 3]) -> Vec<LayerSummary> {

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use scn_models::layers::BatchNorm;
-use scn_models::{Model, ModelKind};
+use scn_models::{Model, ModelKind, Pass};
 
-use crate::common::{config, images, model, scn, scn_config, tensor, values};
+use crate::common::{EVALUATION, config, images, model, scn, scn_config, tensor, values};
 
 /// Mean and biased variance of each channel of `[b, c, pixels]`.
 fn moments(x: &[f64], channels: usize, pixels: usize) -> Vec<(f64, f64)> {
@@ -66,7 +66,7 @@ fn training_normalises_and_tracks_the_unbiased_variance() {
                 (x - mean) / (variance + 1e-4).sqrt()
             })
             .collect();
-        assert_close(&values(&norm.forward(x)), &expected, 2e-6);
+        assert_close(&values(&norm.forward(x, &Pass::Training)), &expected, 2e-6);
     }
     let (means, variances): (Vec<_>, Vec<_>) = running.into_iter().unzip();
     // Without `value_sync`: what a checkpoint sees.
@@ -81,7 +81,7 @@ fn training_normalises_and_tracks_the_unbiased_variance() {
         .enumerate()
         .map(|(i, x)| (x - means[i / 9]) / (variances[i / 9] + 1e-4).sqrt())
         .collect();
-    assert_close(&values(&evaluating.forward(x)), &expected, 1e-5);
+    assert_close(&values(&evaluating.forward(x, &EVALUATION)), &expected, 1e-5);
     assert_close(&values(&evaluating.running_mean.value_sync()), &means, 1e-6);
     assert_close(&values(&norm.running_var.value_sync()), &variances, 1e-6);
 }
@@ -106,7 +106,7 @@ fn scale_and_shift_apply_after_normalisation() {
             scale[channel] * (x - mean) / (variance + 1e-5).sqrt() + shift[channel]
         })
         .collect();
-    assert_close(&values(&norm.forward(x)), &expected, 1e-5);
+    assert_close(&values(&norm.forward(x, &Pass::Training)), &expected, 1e-5);
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn a_constant_channel_and_a_single_value_stay_finite() {
     let device = Device::flex().autodiff();
     let norm = plain(1, &device);
     let one = tensor(vec![3.0], [1, 1, 1, 1], &device);
-    assert_eq!(values(&norm.forward(one)), [0.0]);
+    assert_eq!(values(&norm.forward(one, &Pass::Training)), [0.0]);
     assert_close(&values(&norm.running_mean.value()), &[0.3], 1e-6);
     assert_close(&values(&norm.running_var.value()), &[0.9], 1e-6);
-    let output = values(&norm.forward(tensor(vec![0.0; 8], [2, 1, 2, 2], &device)));
+    let output = values(&norm.forward(tensor(vec![0.0; 8], [2, 1, 2, 2], &device), &Pass::Training));
     assert_eq!(output, [0.0; 8]);
 }
 
@@ -129,4 +129,18 @@ fn a_model_without_autodiff_is_in_evaluation() {
     let first = values(&model.forward(x.slice_dim(0, 0..1)).logits);
     // An image's logits do not depend on its batch, to the tolerance of the solves.
     assert_close(&first, &whole[..10], 1e-3);
+}
+
+#[test]
+fn a_pass_in_training_is_the_same_with_and_without_autodiff() {
+    let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
+    let logits = |device: &Device| {
+        let model = Model::new(&config(ModelKind::Resnet20), [3, 8, 8], 10, 2, device).unwrap();
+        let logits = model
+            .forward_as(images([4, 3, 8, 8], 5, device), &Pass::Training)
+            .logits;
+        let Model::ResNet(resnet) = model else { unreachable!() };
+        (values(&logits), values(&resnet.bn1.running_mean.value()))
+    };
+    assert_eq!(logits(&plain), logits(&autodiff));
 }

@@ -5,20 +5,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use scn_models::{Model, ModelConfig, ModelKind, ResNet, Scn};
+use scn_models::{Model, ModelConfig, ModelKind, Pass, ResNet, Scn};
+
+/// With the running statistics, as sparse as in training.
+pub const EVALUATION: Pass = Pass::Evaluation { sparsity: None };
 
 /// The shortest `model` table.
 pub fn config(kind: ModelKind) -> ModelConfig {
-    ModelConfig {
-        kind,
-        width: None,
-        first_width: None,
-        classes: None,
-        kernel: None,
-        solver: None,
-        lambda1: None,
-        csc: None,
-    }
+    ModelConfig::new(kind)
 }
 
 pub fn scn_config(width: usize, first_width: usize) -> ModelConfig {

@@ -1,9 +1,9 @@
 //! Initial values: their distribution, and that they are a function of the seed.
 
 use burn::tensor::Device;
-use scn_models::{Lambda1Config, Model, ModelConfig};
+use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind};
 
-use crate::common::{model, scn, scn_config, values};
+use crate::common::{config, images, model, scn, scn_config, values};
 
 /// Checks mean and deviation of a normal sample to five standard errors.
 #[track_caller]
@@ -81,4 +81,24 @@ fn the_seed_decides() {
         first.iter().zip(&other).all(|(a, b)| a != b),
         "a tensor does not depend on the seed"
     );
+}
+
+#[test]
+fn an_empty_model_has_the_tensors_of_the_model() {
+    for kind in [ModelKind::Sdnet18All, ModelKind::Scn, ModelKind::Resnet20] {
+        let [full, empty] = [
+            Model::new(&config(kind), [3, 8, 8], 10, 3, &Device::flex()).unwrap(),
+            Model::empty(&config(kind), [3, 8, 8], 10, &Device::flex()).unwrap(),
+        ];
+        assert_eq!(
+            full.summary("it", [3, 8, 8]),
+            empty.summary("it", [3, 8, 8]),
+            "{kind:?}"
+        );
+        assert!(
+            values(&empty.forward(images([1, 3, 8, 8], 1, &Device::flex())).logits)
+                .iter()
+                .all(|&x| x == 0.0)
+        );
+    }
 }

@@ -7,5 +7,7 @@ mod gradients;
 mod initialization;
 mod parameters;
 mod preactivation;
+mod residual;
 mod sdnet;
 mod shapes;
+mod sparsity;

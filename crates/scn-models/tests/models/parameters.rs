@@ -1,14 +1,14 @@
 //! Published numbers of parameters, counted by visiting the module.
 
 use burn::tensor::Device;
-use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind};
+use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind, StemKind};
 
 use crate::common::{config, scn_config, trainable};
 
 #[track_caller]
 fn assert_parameters(config: &ModelConfig, channels: usize, classes: usize, expected: usize) {
     for device in [Device::flex().autodiff(), Device::flex()] {
-        let model = Model::new(config, [channels, 32, 32], classes, 0, &device).unwrap();
+        let model = Model::empty(config, [channels, 32, 32], classes, &device).unwrap();
         // Without autodiff no tensor is marked, but the model and its summary are the same.
         if device.is_autodiff() {
             assert_eq!(trainable(&model), expected, "{config:?}");
@@ -73,6 +73,9 @@ fn residual_networks() {
         // A dictionary in place of a convolution of the same size.
         (ModelKind::Sdnet18, 11_173_962),
         (ModelKind::Sdnet34, 21_282_122),
+        (ModelKind::Sdnet18All, 11_173_962),
+        // And its λ₁.
+        (ModelKind::Scn18, 11_173_963),
         (ModelKind::PreactResnet164, bottlenecks(18).iter().sum()),
         (ModelKind::PreactResnet1001, bottlenecks(111).iter().sum()),
         // That of the authors' program: 36.5 M.
@@ -80,6 +83,32 @@ fn residual_networks() {
     ] {
         assert_parameters(&config(kind), 3, 10, expected);
     }
+}
+
+#[test]
+fn imagenet_stems() {
+    // torchvision's resnet18 and resnet34.
+    for (kind, expected) in [
+        (ModelKind::Resnet18, 11_689_512),
+        (ModelKind::Resnet34, 21_797_672),
+        (ModelKind::Sdnet18, 11_689_512),
+    ] {
+        let config = ModelConfig {
+            stem: Some(StemKind::Imagenet),
+            ..config(kind)
+        };
+        assert_parameters(&config, 3, 1000, expected);
+    }
+}
+
+#[test]
+fn without_shortcuts_there_are_no_projections() {
+    let config = ModelConfig {
+        shortcuts: Some(false),
+        ..config(ModelKind::Sdnet18All)
+    };
+    let projections = [(64, 128), (128, 256), (256, 512)].map(|(from, to)| from * to + 2 * to);
+    assert_parameters(&config, 3, 10, 11_173_962 - projections.iter().sum::<usize>());
 }
 
 /// Parameters of a pre-activation ResNet with so many bottlenecks a stage (He et al., arXiv:1603.05027), by hand: those

@@ -4,7 +4,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use scn_models::{Model, ModelKind, PreactResNet};
 
-use crate::common::{config, images, model, values};
+use crate::common::{EVALUATION, config, images, model, values};
 
 fn network(kind: ModelKind) -> PreactResNet {
     match model(&config(kind), 3) {
@@ -45,12 +45,12 @@ fn without_residuals_only_the_shortcuts_are_left() {
         for block in &network.blocks {
             // He et al., section 3.1: an identity, but for the activated input where the shape changes.
             if let Some(projection) = &block.shortcut {
-                x = projection.forward(relu(block.units[0].bn.forward(x)));
+                x = projection.forward(relu(block.units[0].bn.forward(x, &EVALUATION)));
                 projections += 1;
             }
         }
         assert_eq!(projections, 3);
-        let expected = values(&network.classifier.forward(relu(network.bn.forward(x))));
+        let expected = values(&network.classifier.forward(relu(network.bn.forward(x, &EVALUATION))));
         let found = values(&Model::PreactResNet(network).forward(input).logits);
         assert!(expected.iter().any(|logit| logit.abs() > 1e-4));
         for (found, expected) in found.iter().zip(expected) {

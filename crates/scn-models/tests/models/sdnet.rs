@@ -1,8 +1,8 @@
 //! SDNet: its first layer, and what training does to it.
 
 use burn::tensor::{Device, Tensor};
-use scn_models::layers::ConvolutionalCoding;
-use scn_models::{CscConfig, Model, ModelConfig, ModelKind, Stem};
+use scn_models::layers::{ConvolutionalCoding, Filters};
+use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
 use scn_ops::{ConvolutionalOptions, convolutional_sparse_code2d, dictionary_norm};
 
 use crate::common::{config, images, resnet, tensor, values};
@@ -19,8 +19,8 @@ fn sdnet(csc: CscConfig, device: &Device) -> Model {
 
 fn coding(model: Model) -> ConvolutionalCoding {
     match resnet(model).conv1 {
-        Stem::Coding(coding) => coding,
-        Stem::Convolution(_) => panic!("a convolution"),
+        Filters::ConvolutionalCoding(coding) => coding,
+        _ => panic!("another layer"),
     }
 }
 
@@ -46,6 +46,7 @@ fn the_stem_is_the_published_one() {
         steps: 3,
         mu: 0.2,
         non_negative: false,
+        implicit: None,
     };
     let model = sdnet(csc, &device);
     let input = images([2, 3, SIDES[0], SIDES[1]], 5, &device);
@@ -87,8 +88,8 @@ fn atoms_stay_on_the_sphere_and_the_step_size_follows_them() {
         assert_on_the_sphere(&coding(model.clone()));
         let mut moved = resnet(model);
         let mut layer = match moved.conv1 {
-            Stem::Coding(coding) => coding,
-            Stem::Convolution(_) => panic!("a convolution"),
+            Filters::ConvolutionalCoding(coding) => coding,
+            _ => panic!("another layer"),
         };
         // A large step of training: 2 % of the atoms, and their norms.
         layer.weight = layer.weight.map(|weight| {
@@ -100,7 +101,7 @@ fn atoms_stay_on_the_sphere_and_the_step_size_follows_them() {
                 moved
             }
         });
-        moved.conv1 = Stem::Coding(layer);
+        moved.conv1 = Filters::ConvolutionalCoding(layer);
         let projected = coding(Model::ResNet(moved).project());
         assert_on_the_sphere(&projected);
         assert_eq!(projected.weight.val().is_require_grad(), device.is_autodiff());

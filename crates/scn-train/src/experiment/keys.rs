@@ -32,7 +32,7 @@ const BELOW_ONE: &str = "a number from 0 to below 1";
 const DIVISOR: &str = "a finite number, at least 1";
 
 /// Every key there is.
-pub const KEYS: [KeyInfo; 56] = [
+pub const KEYS: [KeyInfo; 60] = [
     key(
         "name",
         "Names the folder of the run.",
@@ -120,7 +120,7 @@ pub const KEYS: [KeyInfo; 56] = [
     key(
         "model.kind",
         "The network.",
-        "one of `scn`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
+        "one of `scn`, `scn18`, `resnet18`, `resnet34`, `resnet20`, `resnet56`, `resnet110`, `sdnet18`, `sdnet34`, `sdnet18-all`, `preact-resnet164`, `preact-resnet1001`, `wrn-28-10`",
         REQUIRED,
     ),
     key(
@@ -146,6 +146,18 @@ pub const KEYS: [KeyInfo; 56] = [
         "SCN: side of the windows that are coded.",
         "an odd whole number from 1 to 31",
         "3",
+    ),
+    key(
+        "model.stem",
+        "ResNet-18 and -34, SDNet and SCN-18: a 3x3 layer in front, or a 7x7 one of stride 2 with max pooling.",
+        "one of `cifar`, `imagenet`",
+        "\"cifar\"",
+    ),
+    key(
+        "model.shortcuts",
+        "SDNet-18-all: whether blocks add their input.",
+        SWITCH,
+        "true",
     ),
     key(
         "model.solver.method",
@@ -230,6 +242,18 @@ pub const KEYS: [KeyInfo; 56] = [
         "SDNet: whether codes are non-negative.",
         SWITCH,
         "true",
+    ),
+    key(
+        "model.csc.implicit.tolerance",
+        "SDNet: with `implicit`, codes are solved to this relative residual and differentiated there, whatever `steps` says.",
+        NOT_NEGATIVE,
+        "1e-4",
+    ),
+    key(
+        "model.csc.implicit.max_iterations",
+        "SDNet: iterations after which such a solve stops anyway, forward and backward.",
+        COUNT,
+        "500",
     ),
     key("train.epochs", "Passes over the training set.", COUNT, "200"),
     key(

@@ -21,9 +21,9 @@ const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2023, 0.1994, 0.2010];
 /// An atom whose norm is as close to 1 as rounding leaves it stays as it is.
 const ROUNDING: f64 = 1e-6;
-/// Calls of [`Model::project`], each of some steps of power iteration, that turn the direction of one dictionary into that
-/// of another.
-const PROJECTIONS: usize = 10;
+/// Calls of [`Model::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
+/// training goes on from there.
+const PROJECTIONS: usize = 3;
 const SEED: u64 = 0;
 
 /// The checkpoint of a network that was trained elsewhere, as if before its first step; `device` computes what only
@@ -52,7 +52,7 @@ pub fn import(
     // Fewer classes than the dataset's are an ill-shaped classifier.
     let classes = file.classes().unwrap_or_default().max(dataset.classes());
     let config = config.with_defaults(classes)?;
-    let network = Model::new(&config, data.image_shape(), classes, SEED, device)?;
+    let network = Model::empty(&config, data.image_shape(), classes, device)?;
     Ok(Checkpoint {
         model: weights(file, config.kind.name(), network)?,
         optimizer: Arrays::new(),
@@ -77,7 +77,12 @@ fn weights(file: &StateDict, kind: &'static str, network: Model) -> Result<Array
         }
     }
     let directions = |arrays: Arrays| arrays.into_iter().filter(|(name, _)| name.ends_with(".direction"));
-    weights.extend(directions(initial));
+    weights.extend(directions(initial).map(|(name, mut direction)| {
+        // Multiples of the golden ratio modulo 1: irregular, so that no eigenvector is orthogonal to them.
+        let start = |i: usize| (0.618_033_988_749_895 * (i + 1) as f64).fract() as f32 - 0.5;
+        direction.values = (0..direction.values.len()).map(start).collect();
+        (name, direction)
+    }));
     let mut network = into_module(network, &weights)?;
     for _ in 0..PROJECTIONS {
         network = network.project();

@@ -16,11 +16,12 @@ use scn_models::ModelKind;
 use crate::tensors::{Arrays, Shapes, shapes};
 
 /// The networks that were published with these names.
-pub const KINDS: [ModelKind; 4] = [
+pub const KINDS: [ModelKind; 5] = [
     ModelKind::Resnet18,
     ModelKind::Resnet34,
     ModelKind::Sdnet18,
     ModelKind::Sdnet34,
+    ModelKind::Sdnet18All,
 ];
 
 /// A model's tensors by their published names, those of a model that has none by ours.
@@ -118,7 +119,7 @@ mod tests {
 
     /// Of small images, on which power iteration takes no time.
     fn tensors(kind: ModelKind) -> Shapes {
-        let model = Model::new(&ModelConfig::new(kind), [3, 8, 8], 10, 0, &Device::flex()).unwrap();
+        let model = Model::empty(&ModelConfig::new(kind), [3, 8, 8], 10, &Device::flex()).unwrap();
         shapes(&from_module(&model))
     }
 
@@ -130,23 +131,9 @@ mod tests {
         }
     }
 
-    /// ResNet-18 with dictionaries for all convolutions.
-    fn all_dictionaries() -> Shapes {
-        let mut model = tensors(ModelKind::Resnet18);
-        let layers = model.iter().filter(|(_, shape)| shape.len() == 4);
-        let layers: Vec<_> = layers
-            .map(|(name, _)| name.trim_end_matches(".weight").to_owned())
-            .collect();
-        for layer in layers {
-            model.insert(format!("{layer}.step_size"), vec![1]);
-            model.insert(format!("{layer}.direction"), vec![1, 1, 1, 1]);
-        }
-        model
-    }
-
     #[test]
     fn every_tensor_but_directions_has_a_name_of_its_own() {
-        for model in KINDS.map(tensors).into_iter().chain([all_dictionaries()]) {
+        for model in KINDS.map(tensors) {
             let names = published(&model);
             let directions = model.keys().filter(|name| name.ends_with(".direction")).count();
             let distinct: BTreeSet<_> = names.values().collect();
@@ -194,7 +181,7 @@ mod tests {
             ],
         );
         assert_names(
-            &all_dictionaries(),
+            &tensors(ModelKind::Sdnet18All),
             &[
                 ("blocks.4.conv1.weight", "layer3.0.conv1.dn.weight"),
                 ("blocks.4.conv2.step_size", "layer3.0.conv2.dn.step_size"),

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use burn::module::Module;
 use clap::ValueEnum;
-use scn_models::ModelKind;
 use scn_solver::Method;
 use scn_train::checkpoint::Checkpoint;
 use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, evaluate};
@@ -122,7 +121,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut config = description.model.clone();
     if args.solver.is_some() || args.tolerance.is_some() || args.max_iterations.is_some() {
-        if config.kind != ModelKind::Scn {
+        if !config.kind.has("solver") {
             let message = "--solver, --tolerance and --max-iterations need a model with sparse-coding layers";
             return Err(Usage(format!("{message}; this is a {}", config.kind.name())).into());
         }

@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use scn_models::Pass;
 use scn_train::{tensors, write_file};
 
 use super::eval::DeviceName;
@@ -27,7 +28,7 @@ Examples:
   scn predict runs/first/checkpoints/last images.safetensors --out logits.safetensors --device wgpu
 
 The input holds `images` [b, c, h, w], F32 or F64, already normalised as in training; the output
-`logits` [b, classes], F32, in evaluation mode. A file that --out names is replaced.")]
+`logits` [b, classes], F32. A file that --out names is replaced.")]
 pub(crate) struct Args {
     /// Folder of a run or of one of its checkpoints
     #[arg(value_name = "RUN_OR_CHECKPOINT")]
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Where the logits are written
     #[arg(long, value_name = "OUTPUT")]
     out: PathBuf,
+    /// Normalise by the statistics of the images, all in one batch, as in training
+    #[arg(long)]
+    batch_statistics: bool,
     /// Device
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceName,
@@ -58,13 +62,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let image = channels * height * width;
     let mut logits = Vec::new();
-    for images in images.chunks(description.data.batch_size * image) {
+    let (pass, together) = match args.batch_statistics {
+        true => (Pass::Training, batch),
+        false => (Pass::Evaluation { sparsity: None }, description.data.batch_size),
+    };
+    for images in images.chunks(together * image) {
         if let Some(signal) = stop.signal() {
             return Ok(exit::stopped(signal));
         }
         let shape = [images.len() / image, channels, height, width];
         let input = Tensor::from_data(TensorData::new(images.to_vec(), shape), &device);
-        logits.extend(tensors::floats(model.forward(input).logits.into_data()));
+        logits.extend(tensors::floats(model.forward_as(input, &pass).logits.into_data()));
     }
     let classes = logits.len() / batch;
     let bytes: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();

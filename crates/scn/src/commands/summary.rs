@@ -45,11 +45,11 @@ struct Report {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Experiment { data, model, seed, .. } = Experiment::load(&args.experiment, &args.set)?.experiment;
+    let Experiment { data, model, .. } = Experiment::load(&args.experiment, &args.set)?.experiment;
     let image = data.image_shape();
     let classes = model.classes.unwrap_or_else(|| data.dataset.classes());
     let device = scn_ops::open(DeviceRequest::Cpu)?;
-    let network = Model::new(&model, image, classes, seed, &device).map_err(TrainError::Model)?;
+    let network = Model::empty(&model, image, classes, &device).map_err(TrainError::Model)?;
     let summary = network.summary(model.kind.name(), image);
     let report = Report {
         model: model.kind.name(),

@@ -15,7 +15,7 @@ use scn_train::{StopFlag, default_path};
 use time::OffsetDateTime;
 
 use self::comparison::Comparison;
-use super::measure::count;
+use crate::arguments::count;
 use crate::commands::eval::DeviceName;
 use crate::commands::train::RUNS;
 use crate::output::{print, print_json};

@@ -16,9 +16,8 @@ use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
 use scn_train::{DataConfig, EvaluationSplit, Splits};
 use serde::Serialize;
 
-use super::measure::{
-    Peak, Repeated, count, iterations_and_residuals, percent, quantile, rate, synchronize, without_dataset,
-};
+use super::measure::{Peak, Repeated, iterations_and_residuals, percent, quantile, rate, synchronize, without_dataset};
+use crate::arguments::count;
 use crate::commands::eval::DeviceName;
 use crate::exit::{BadInput, Usage};
 use crate::output::{print, print_json};
@@ -227,14 +226,8 @@ impl Network {
     /// SCN-`width` for CIFAR-10 with autodiff, where batch norm takes the statistics of the batch.
     fn initial(width: usize, args: &Args, device: &Device) -> anyhow::Result<Self> {
         let config = ModelConfig {
-            kind: ModelKind::Scn,
             width: Some(width),
-            first_width: None,
-            classes: None,
-            kernel: None,
-            solver: None,
-            lambda1: None,
-            csc: None,
+            ..ModelConfig::new(ModelKind::Scn)
         };
         let dataset = DatasetKind::Cifar10;
         let set = noise(dataset, args.batch, SEED);
@@ -299,8 +292,12 @@ impl Network {
     fn layers(&self, mut visit: impl FnMut(Layer) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut x = self.batch.clone();
         for (layer, name) in self.scn.layers.iter().zip(&self.names) {
-            visit(Layer::of(&layer.coding, name, layer.norm.forward(x.clone())))?;
-            x = layer.forward(x).0.detach();
+            visit(Layer::of(
+                &layer.coding,
+                name,
+                layer.norm.forward(x.clone(), &scn_models::Pass::Training),
+            ))?;
+            x = layer.forward(x, &scn_models::Pass::Training).0.detach();
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use burn::tensor::{Device, Tensor};
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use scn_data::DataError;
 use scn_ops::has_tile_kernels;
 use scn_solver::{SimdLevel, tile};
@@ -96,11 +95,6 @@ pub(super) fn without_dataset(error: TrainError) -> anyhow::Error {
         .into(),
         other => other.into(),
     }
-}
-
-/// Accepts whole numbers from `least` to a million.
-pub(super) fn count(least: u64) -> impl TypedValueParser<Value = usize> {
-    RangedU64ValueParser::<usize>::new().range(least..=1_000_000)
 }
 
 /// A rate in 10⁹ operations per second, or `-`.

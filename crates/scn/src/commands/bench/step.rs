@@ -14,9 +14,8 @@ use scn_train::{
 };
 use serde::Serialize;
 
-use super::measure::{
-    Peak, Repeated, count, iterations_and_residuals, percent, quantile, rate, synchronize, without_dataset,
-};
+use super::measure::{Peak, Repeated, iterations_and_residuals, percent, quantile, rate, synchronize, without_dataset};
+use crate::arguments::count;
 use crate::commands::eval::DeviceName;
 use crate::exit::{BadInput, Usage};
 use crate::output::{print, print_json};

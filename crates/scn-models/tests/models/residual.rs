@@ -1,0 +1,128 @@
+//! Residual networks with other layers in the places of convolutions, and with other fronts.
+
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use scn_models::layers::Filters;
+use scn_models::{CscConfig, Model, ModelConfig, ModelKind, StemKind};
+
+use crate::common::{EVALUATION, config, images, resnet, values};
+
+#[test]
+fn imagenet_stems_halve_the_image_twice() {
+    for kind in [ModelKind::Resnet18, ModelKind::Sdnet18, ModelKind::Scn18] {
+        for (sides, expected) in [([64, 64], [16, 16]), ([37, 50], [10, 13])] {
+            let config = ModelConfig {
+                stem: Some(StemKind::Imagenet),
+                ..config(kind)
+            };
+            let image = [3, sides[0], sides[1]];
+            let model = Model::new(&config, image, 10, 4, &Device::flex()).unwrap();
+            let mut seen = Vec::new();
+            let input = images([1, 3, sides[0], sides[1]], 1, &Device::flex());
+            model.forward_observed(input, &mut |name, x| seen.push((name.to_owned(), x.dims())));
+            let [first, second] = expected;
+            assert_eq!(seen[0], ("conv1".into(), [1, 64, first, second]), "{kind:?}");
+            let summary = model.summary("it", image);
+            let outputs = |name: &str| summary.layers.iter().find(|layer| layer.name == name).unwrap().output;
+            for (i, (_, [_, channels, height, width])) in seen[1..].iter().enumerate() {
+                assert_eq!(outputs(&format!("blocks.{i}.conv2")), [*channels, *height, *width]);
+            }
+            assert_eq!(outputs("conv1"), [64, sides[0].div_ceil(2), sides[1].div_ceil(2)]);
+        }
+    }
+}
+
+#[test]
+fn the_imagenet_stem_pools_the_largest_of_three_by_three() {
+    let config = ModelConfig {
+        stem: Some(StemKind::Imagenet),
+        ..config(ModelKind::Resnet18)
+    };
+    let model = Model::new(&config, [3, 20, 17], 10, 4, &Device::flex()).unwrap();
+    let input = images([2, 3, 20, 17], 1, &Device::flex());
+    let mut pooled = Vec::new();
+    model.forward_observed(input.clone(), &mut |name, x| {
+        if name == "conv1" {
+            pooled = values(x);
+        }
+    });
+    let network = resnet(model);
+    let before: Tensor<4> = relu(network.bn1.forward(network.conv1.forward(input, None).0, &EVALUATION));
+    let [batch, channels, height, width] = before.dims();
+    let (before, [rows, columns]) = (values(&before), [height.div_ceil(2), width.div_ceil(2)]);
+    assert_eq!(pooled.len(), batch * channels * rows * columns);
+    for (i, &found) in pooled.iter().enumerate() {
+        let (plane, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
+        let window = (0..9).filter_map(|place| {
+            let (y, x) = (
+                (2 * row + place / 3).wrapping_sub(1),
+                (2 * column + place % 3).wrapping_sub(1),
+            );
+            (y < height && x < width).then(|| before[(plane * height + y) * width + x])
+        });
+        assert_eq!(found, window.fold(f64::NEG_INFINITY, f64::max));
+    }
+}
+
+/// Random atoms of about unit norm and a small step: without the power iteration of a new network.
+fn fill(layer: &mut Filters, seed: &mut u64) {
+    let Filters::ConvolutionalCoding(coding) = layer else {
+        panic!("another layer")
+    };
+    *seed += 1;
+    coding.weight = coding.weight.clone().map(|weight| {
+        let [_, channels, kernel, _] = weight.dims();
+        let scale = ((channels * kernel * kernel) as f64).sqrt().recip();
+        images(weight.dims(), *seed, &weight.device()) * scale
+    });
+    coding.step_size.update(Tensor::full([1], 0.1, &Device::flex()));
+}
+
+#[test]
+fn blocks_of_codes_rectify_their_sum_only() {
+    for shortcuts in [true, false] {
+        let config = ModelConfig {
+            shortcuts: Some(shortcuts),
+            // With a threshold the codes of random atoms die out from block to block.
+            csc: Some(CscConfig {
+                lambda: 0.0,
+                ..CscConfig::default()
+            }),
+            ..config(ModelKind::Sdnet18All)
+        };
+        let mut network = resnet(Model::empty(&config, [3, 9, 12], 10, &Device::flex()).unwrap());
+        let mut seed = 0;
+        fill(&mut network.conv1, &mut seed);
+        for block in &mut network.blocks {
+            let shortcut = block.shortcut.iter_mut().map(|shortcut| &mut shortcut.conv);
+            [&mut block.conv1, &mut block.conv2]
+                .into_iter()
+                .chain(shortcut)
+                .for_each(|layer| fill(layer, &mut seed));
+        }
+        let model = Model::ResNet(network);
+        let mut seen = Vec::new();
+        model.forward_observed(images([2, 3, 9, 12], 1, &Device::flex()), &mut |_, x| {
+            seen.push(x.clone());
+        });
+        let network = resnet(model);
+        for (i, block) in network.blocks.iter().enumerate() {
+            let input = seen[i].clone();
+            let inner = block
+                .bn1
+                .forward(block.conv1.forward(input.clone(), None).0, &EVALUATION);
+            let residual = block.bn2.forward(block.conv2.forward(inner, None).0, &EVALUATION);
+            let sum = match (&block.shortcut, shortcuts) {
+                (Some(shortcut), true) => {
+                    residual + shortcut.bn.forward(shortcut.conv.forward(input, None).0, &EVALUATION)
+                }
+                (None, true) => residual + input,
+                (None, false) => residual,
+                (Some(_), false) => panic!("block {i} has a shortcut"),
+            };
+            let expected = values(&relu(sum));
+            assert!(expected.iter().any(|&value| value > 0.0), "block {i} tests nothing");
+            assert_eq!(values(&seen[i + 1]), expected, "block {i}");
+        }
+    }
+}
