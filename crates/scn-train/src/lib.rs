@@ -1,6 +1,7 @@
 //! From an experiment file to a trained and evaluated model: data → model → training → run folder.
 
 mod atomic;
+pub mod attack;
 pub mod checkpoint;
 mod environment;
 mod error;
@@ -11,6 +12,7 @@ mod learner;
 pub mod loss;
 mod optimizer;
 pub mod pytorch;
+pub mod robust;
 mod run_folder;
 mod splits;
 mod statistics;
@@ -29,7 +31,7 @@ pub use experiment::{
 pub use learner::{Diverged, Learner};
 pub use optimizer::Sgd;
 pub use run_folder::{RunFolder, RunFolderError, default_path, holds_run, newest_run};
-pub use splits::{EvaluationSplit, Splits};
+pub use splits::{EvaluationSplit, Splits, evaluation_loader};
 pub use statistics::{Collector, Figures, LayerFigures, Sums};
 pub use stop::StopFlag;
 pub use trainer::{Outcome, Progress, Report, Step, Trainer};

@@ -99,18 +99,33 @@ impl Splits {
         seed: u64,
         normalization: &Normalization,
     ) -> Result<Loader, TrainError> {
-        let set = match split {
-            EvaluationSplit::Test => test_images(data, seed)?,
-            EvaluationSplit::Train => training_images(data, seed)?.0,
+        evaluation_loader(Self::images(split, data, seed)?, data, normalization)
+    }
+
+    /// The images of one split as they are in the dataset.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`], [`TrainError::EmptySplit`].
+    pub fn images(split: EvaluationSplit, data: &DataConfig, seed: u64) -> Result<ImageSet, TrainError> {
+        match split {
+            EvaluationSplit::Test => test_images(data, seed),
+            EvaluationSplit::Train => Ok(training_images(data, seed)?.0),
             EvaluationSplit::Validation => training_images(data, seed)?
                 .1
-                .ok_or(TrainError::EmptySplit { split: split.name() })?,
-        };
-        evaluation_loader(set, data, normalization)
+                .ok_or(TrainError::EmptySplit { split: split.name() }),
+        }
     }
 }
 
-fn evaluation_loader(set: ImageSet, data: &DataConfig, normalization: &Normalization) -> Result<Loader, TrainError> {
+/// Images in order, normalised as a checkpoint says and cut as evaluation cuts them.
+///
+/// # Errors
+/// [`TrainError::Data`].
+pub fn evaluation_loader(
+    set: ImageSet,
+    data: &DataConfig,
+    normalization: &Normalization,
+) -> Result<Loader, TrainError> {
     Ok(Loader::evaluation(
         set,
         normalization.clone(),

@@ -801,12 +801,15 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 18] = [
+    let subcommands: [&[&str]; 21] = [
         &[],
         &["train"],
         &["eval"],
         &["import"],
         &["export"],
+        &["predict"],
+        &["robust"],
+        &["attack"],
         &["summary"],
         &["bench"],
         &["bench", "step"],

@@ -497,3 +497,51 @@ fn what_does_not_compare_is_refused() {
     );
     assert!(!bench.path("out").exists() && !bench.path("runs").exists());
 }
+
+#[test]
+fn robust_accuracy_is_the_mean_of_what_scn_robust_stored() {
+    let bench = Bench::new();
+    let options = [
+        "compare/both.toml",
+        "--epochs",
+        "1",
+        "--set",
+        "train.schedule={ kind = \"constant\" }",
+    ];
+    let compare = |more: &[&str]| bench.json(&[&options[..], &["--out", "out"], more].concat());
+    assert!(compare(&[])["rows"][0]["robust_top1"].is_null());
+    // The ResNet is left to the defaults.
+    let robust = Command::new(env!("CARGO_BIN_EXE_scn"))
+        .current_dir(bench.folder.path())
+        .args([
+            "robust",
+            "out/scn",
+            "--noise",
+            "gaussian",
+            "--severities",
+            "2,4",
+            "--lambdas",
+            "0.5,2",
+        ])
+        .args(["--fit-images", "20", "--device", "cpu", "--json"])
+        .output()
+        .unwrap();
+    assert!(robust.status.success(), "{}", text(&robust.stderr));
+    let robust: Value = serde_json::from_slice(&robust.stdout).unwrap();
+    let comparison = compare(&["--robust"]);
+    for kind in ["fixed", "fitted"] {
+        let value = |row: usize| robust["rows"][row][kind].as_f64().unwrap();
+        close(&comparison["rows"][0]["robust_top1"][kind], (value(1) + value(2)) / 2.0);
+    }
+    let resnet: Value = serde_json::from_slice(&fs::read(bench.path("out/resnet/robust.json")).unwrap()).unwrap();
+    let corrupted = &resnet["rows"].as_array().unwrap()[1..];
+    assert_eq!(corrupted.len(), 20);
+    let sum: f64 = corrupted.iter().map(|row| row["fixed"].as_f64().unwrap()).sum();
+    close(&comparison["rows"][1]["robust_top1"]["fixed"], sum / 20.0);
+    assert!(comparison["rows"][1]["robust_top1"]["fitted"].is_null());
+    let table = fs::read_to_string(bench.path("out/comparison.md")).unwrap();
+    assert!(
+        table.contains("corrupted top-1") && table.contains("with fitted sparsity"),
+        "{table}"
+    );
+}

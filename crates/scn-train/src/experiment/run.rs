@@ -37,3 +37,15 @@ pub enum DeviceChoice {
     /// The CPU, with burn's ndarray backend.
     Ndarray,
 }
+
+impl DeviceChoice {
+    /// Its name in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeviceChoice::Auto => "auto",
+            DeviceChoice::Cpu => "cpu",
+            DeviceChoice::Wgpu => "wgpu",
+            DeviceChoice::Ndarray => "ndarray",
+        }
+    }
+}

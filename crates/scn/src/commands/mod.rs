@@ -1,5 +1,6 @@
 //! The subcommands.
 
+pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -8,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod predict;
+pub(crate) mod robust;
 pub(crate) mod solve;
 pub(crate) mod summary;
 pub(crate) mod train;

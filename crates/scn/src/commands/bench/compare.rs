@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use self::comparison::Comparison;
 use crate::arguments::count;
 use crate::commands::eval::DeviceName;
+use crate::commands::robust::Stored;
 use crate::commands::train::RUNS;
 use crate::output::{print, print_json};
 use crate::{exit, signals};
@@ -40,6 +41,10 @@ every one; a schedule that does not fit the budget is replaced as in the second 
 --steps N makes whole epochs of equal length: as few as N steps take, each on as many of the training
 images as its share of the steps needs. So a model may make fewer steps than N, by less than one an
 epoch; those really made are in the table.
+
+--robust adds the mean top-1 over the corruptions of each run's robust.json: with the sparsity of
+training, and with the one that the residual chooses. For other noises, severities or fewer images run
+scn robust on DIR/<name> with its options first.
 
 Multiply-adds are those of scn summary: per image, forward; those of one sweep of the solver, which
 each sparse-coding layer makes several of, apart. Images/s are of all training steps, and of the test
@@ -70,6 +75,9 @@ pub(super) struct Args {
     /// Tell the seconds of training until this accuracy on the validation split, in percent
     #[arg(long, value_name = "TOP1", value_parser = percentage)]
     target: Option<f64>,
+    /// Evaluate on corrupted images too, by scn robust with its defaults where that was not done before
+    #[arg(long)]
+    robust: bool,
     /// Folder of the comparison [default: runs/compare/<UTC time>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -122,10 +130,13 @@ fn compare(args: &Args, out: &Path, stop: &StopFlag) -> anyhow::Result<Option<Co
         let name = &entry.experiment.name;
         if comparison.has(name) {
             eprintln!("{place}: {name} was trained before, in {}", entry.folder.display());
-            continue;
+        } else {
+            eprintln!("{place}: {name}");
+            if !child::train(entry, stop)? {
+                return Ok(None);
+            }
         }
-        eprintln!("{place}: {name}");
-        if !child::train(entry, stop)? {
+        if args.robust && Stored::read(&entry.folder)?.is_none() && !child::robust(entry, stop)? {
             return Ok(None);
         }
         comparison = now()?;

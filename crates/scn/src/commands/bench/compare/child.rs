@@ -46,22 +46,40 @@ pub(super) fn train(entry: &Entry, stop: &StopFlag) -> anyhow::Result<bool> {
         options.push(OsStr::new("--resume"));
     }
     let mut command = command("train", &options, entry)?;
-    // The run's folder says all that standard output would.
-    let mut child = command
-        .stdout(Stdio::null())
-        .spawn()
-        .context("cannot start scn train")?;
-    let status = wait(&mut child, stop).context("cannot wait for scn train")?;
-    succeeded(status, "scn train", entry, stop)
+    finish(&mut command, "scn train", entry, stop)
 }
 
-/// A subcommand on an experiment, with the working directory and the standard error of this process.
+/// Evaluates a trained model on corrupted images; `false` where a signal stopped it.
+pub(super) fn robust(entry: &Entry, stop: &StopFlag) -> anyhow::Result<bool> {
+    let run = &entry.experiment.run;
+    let mut command = program("robust")?;
+    command.args(["--device", run.device.name(), "--threads", &run.threads.to_string()]);
+    command.arg("--").arg(&entry.folder);
+    finish(&mut command, "scn robust", entry, stop)
+}
+
+/// Runs a command to its end; `false` where a signal stopped it.
+fn finish(command: &mut Command, what: &str, entry: &Entry, stop: &StopFlag) -> anyhow::Result<bool> {
+    // The run's folder says all that standard output would.
+    let child = command.stdout(Stdio::null()).spawn();
+    let mut child = child.with_context(|| format!("cannot start {what}"))?;
+    let status = wait(&mut child, stop).with_context(|| format!("cannot wait for {what}"))?;
+    succeeded(status, what, entry, stop)
+}
+
+/// A subcommand on an experiment.
 fn command(subcommand: &str, options: &[&OsStr], entry: &Entry) -> anyhow::Result<Command> {
-    let mut command = Command::new(env::current_exe().context("cannot tell where this program lies")?);
-    command.arg(subcommand).args(options);
+    let mut command = program(subcommand)?;
+    command.args(options);
     command.args(entry.overrides.iter().map(|value| format!("--set={value}")));
     command.arg("--").arg(&entry.file);
-    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    Ok(command)
+}
+
+/// A subcommand, with the working directory and the standard error of this process.
+fn program(subcommand: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new(env::current_exe().context("cannot tell where this program lies")?);
+    command.arg(subcommand).stdin(Stdio::null()).stderr(Stdio::inherit());
     Ok(command)
 }
 

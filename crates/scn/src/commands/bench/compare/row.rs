@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::Size;
 use super::entry::Entry;
+use crate::commands::robust::{RobustAccuracy, Stored};
 
 /// One trained and tested model. A further figure is a field here and a column in `table`.
 #[derive(Serialize)]
@@ -27,6 +28,8 @@ pub(super) struct Row {
     pub(super) test_top1: f64,
     /// Of the tested weights, in percent.
     pub(super) validation_top1: Option<f64>,
+    /// Of the tested weights on corrupted images.
+    pub(super) robust_top1: Option<RobustAccuracy>,
     /// Of training steps, until the epoch that first reached the target ended.
     pub(super) seconds_to_target: Option<f64>,
     /// Of all training steps.
@@ -94,6 +97,7 @@ impl Row {
             validation_top1: of("validation")
                 .find(|line| line.epoch == test.epoch)
                 .map(|line| line.top1),
+            robust_top1: Stored::read(&entry.folder)?.and_then(|stored| stored.accuracy()),
             seconds_to_target: target.and_then(reached).map(|line| seconds_until(line.epoch)),
             seconds,
             epochs,

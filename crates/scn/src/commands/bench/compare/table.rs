@@ -26,7 +26,7 @@ pub(super) fn table(comparison: &Comparison) -> String {
         );
     }
     text += "\n";
-    let columns = columns(comparison.target);
+    let columns = columns(comparison);
     let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|column| column.heading.clone()).collect()];
     for row in &comparison.rows {
         lines.push(columns.iter().map(|column| (column.cell)(row)).collect());
@@ -42,7 +42,7 @@ fn in_words(budget: &Budget) -> String {
     }
 }
 
-fn columns(target: Option<f64>) -> Vec<Column> {
+fn columns(comparison: &Comparison) -> Vec<Column> {
     let mut columns = vec![
         column("model", |row| row.name.clone()),
         column("parameters", |row| grouped(row.parameters as u64)),
@@ -68,7 +68,17 @@ fn columns(target: Option<f64>) -> Vec<Column> {
         }),
         column("seconds", |row| format!("{:.1}", row.seconds)),
     ];
-    if let Some(target) = target {
+    if comparison.rows.iter().any(|row| row.robust_top1.is_some()) {
+        columns.push(column("corrupted top-1", |row| {
+            or_dash(row.robust_top1, |robust| format!("{:.2} %", robust.fixed))
+        }));
+        columns.push(column("with fitted sparsity", |row| {
+            or_dash(row.robust_top1.and_then(|robust| robust.fitted), |top1| {
+                format!("{top1:.2} %")
+            })
+        }));
+    }
+    if let Some(target) = comparison.target {
         columns.push(column(format!("seconds to {target} %"), |row| {
             or_dash(row.seconds_to_target, |seconds| format!("{seconds:.1}"))
         }));
