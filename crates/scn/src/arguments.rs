@@ -1,9 +1,14 @@
 //! Values of options that several commands take.
 
+use std::path::PathBuf;
+
+use burn::tensor::Device;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use scn_data::Split;
 use scn_train::DataConfig;
 
+use crate::commands::eval::DeviceName;
+use crate::device;
 use crate::exit::Usage;
 
 /// Accepts whole numbers from `least` to a million.
@@ -23,14 +28,43 @@ pub(crate) fn length(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a finite number above 0, as in 0.03 or 8/255".into())
 }
 
-/// Takes so many test images, if given.
-pub(crate) fn limit_test(data: &mut DataConfig, images: Option<usize>) -> Result<(), Usage> {
-    let Some(images) = images else { return Ok(()) };
-    let available = data.dataset.info().images(Split::Test);
-    if !(1..=available).contains(&images) {
-        let message = format!("--test-images {images}: {} has {available} test images", data.dataset);
-        return Err(Usage(format!("{message}: expected 1 to {available}")));
+/// Which test images a command takes, and what computes with them.
+#[derive(clap::Args)]
+pub(crate) struct TestArgs {
+    /// Take this many test images [default: as in the run]
+    #[arg(long, value_name = "N")]
+    test_images: Option<usize>,
+    /// Where the datasets lie [default: as in the run]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Device
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceName,
+    /// Threads; 0 takes all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl TestArgs {
+    /// The data of a run, with what the command line changes.
+    pub(crate) fn data(&self, of_run: &DataConfig) -> Result<DataConfig, Usage> {
+        let mut data = of_run.clone();
+        if let Some(dir) = &self.data_dir {
+            data.dir.clone_from(dir);
+        }
+        if let Some(images) = self.test_images {
+            let available = data.dataset.info().images(Split::Test);
+            if !(1..=available).contains(&images) {
+                let message = format!("--test-images {images}: {} has {available} test images", data.dataset);
+                return Err(Usage(format!("{message}: expected 1 to {available}")));
+            }
+            data.test_images = Some(images);
+        }
+        Ok(data)
     }
-    data.test_images = Some(images);
-    Ok(())
+
+    /// The device, without autodiff.
+    pub(crate) fn open_device(&self) -> anyhow::Result<Device> {
+        device::open(self.device.into(), self.threads)
+    }
 }

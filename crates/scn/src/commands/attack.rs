@@ -16,11 +16,10 @@ use scn_train::robust::{Inference, SparsityFit, percent};
 use scn_train::{DataConfig, EvaluationSplit, Splits, images, tensors, write_file};
 use serde::Serialize;
 
-use super::eval::DeviceName;
 use super::robust::Stored;
-use crate::arguments::{count, length, limit_test};
+use crate::arguments::{TestArgs, count, length};
 use crate::exit::{BadInput, Usage};
-use crate::{device, exit, log, output, signals, weights};
+use crate::{exit, log, output, signals, weights};
 
 /// Where the report lies below a run or a checkpoint.
 const FILE: &str = "attack.json";
@@ -59,21 +58,11 @@ pub(crate) struct Args {
     /// Attack with images made against this network too
     #[arg(long, value_name = "RUN_OR_CHECKPOINT")]
     transfer: Option<PathBuf>,
-    /// Attack this many test images [default: as in the run]
-    #[arg(long, value_name = "N")]
-    test_images: Option<usize>,
-    /// Where the datasets lie [default: as in the run]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    test: TestArgs,
     /// Seed of the starts
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Device
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceName,
-    /// Threads; 0 takes all cores
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -115,7 +104,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let attack = args.attack()?;
     let (path, checkpoint) = weights::load(&args.path)?;
     let fit = Stored::read(&args.path)?.and_then(|stored| stored.fit());
-    let data = args.data(&checkpoint.description.data)?;
+    let data = args.test.data(&checkpoint.description.data)?;
     let transfer = match &args.transfer {
         None => None,
         Some(path) => {
@@ -135,7 +124,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         description.seed,
         &description.normalization,
     )?;
-    let device = device::open(args.device.into(), args.threads)?;
+    let device = args.test.open_device()?;
     let target = Network::new(&path, &checkpoint, &data, &device)?;
     let other = match &transfer {
         None => None,
@@ -211,16 +200,6 @@ impl Args {
             restarts: self.restarts,
             seed: self.seed,
         })
-    }
-
-    /// The data of the run, with what the command line changes.
-    fn data(&self, of_run: &DataConfig) -> Result<DataConfig, Usage> {
-        let mut data = of_run.clone();
-        if let Some(dir) = &self.data_dir {
-            data.dir.clone_from(dir);
-        }
-        limit_test(&mut data, self.test_images)?;
-        Ok(data)
     }
 }
 

@@ -12,15 +12,14 @@ use burn::module::Module;
 use scn_data::{Corruption, Noise};
 use scn_models::Sparsity;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{DataConfig, EvaluationSplit, Splits, write_file};
+use scn_train::{EvaluationSplit, Splits, write_file};
 
 use self::report::{csv, table};
 pub(crate) use self::stored::{RobustAccuracy, Stored};
 use self::study::Study;
-use super::eval::DeviceName;
-use crate::arguments::{count, limit_test};
+use crate::arguments::{TestArgs, count};
 use crate::exit::Usage;
-use crate::{device, exit, log, output, signals, weights};
+use crate::{exit, log, output, signals, weights};
 
 /// Where the fit lies below a run or a checkpoint.
 const FILE: &str = "robust.json";
@@ -59,21 +58,11 @@ pub(crate) struct Args {
     /// Training images of the fit
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = count(1))]
     fit_images: usize,
-    /// Evaluate on this many test images [default: as in the run]
-    #[arg(long, value_name = "N")]
-    test_images: Option<usize>,
-    /// Where the datasets lie [default: as in the run]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    test: TestArgs,
     /// Seed of the corruptions
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Device
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceName,
-    /// Threads; 0 takes all cores
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -103,10 +92,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
     let (path, checkpoint) = weights::load(&args.path)?;
     let Checkpoint { description, .. } = &checkpoint;
-    let data = args.data(&description.data)?;
+    let data = args.test.data(&description.data)?;
     let test = Splits::images(EvaluationSplit::Test, &data, description.seed)?;
     let train = Splits::images(EvaluationSplit::Train, &data, description.seed)?;
-    let device = device::open(args.device.into(), args.threads)?;
+    let device = args.test.open_device()?;
     let image = data.image_shape();
     let model = weights::network(&path, &checkpoint, &description.model, image, &device)?.valid();
     let tried = args.tried(model.sparsity())?;
@@ -139,16 +128,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    /// The data of the run, with what the command line changes.
-    fn data(&self, of_run: &DataConfig) -> Result<DataConfig, Usage> {
-        let mut data = of_run.clone();
-        if let Some(dir) = &self.data_dir {
-            data.dir.clone_from(dir);
-        }
-        limit_test(&mut data, self.test_images)?;
-        Ok(data)
-    }
-
     /// The values that are tried on a network, rising.
     fn tried(&self, sparsity: Option<Sparsity>) -> Result<Vec<f64>, Usage> {
         let Some(sparsity) = sparsity else {
