@@ -2,9 +2,10 @@
 //! cannot be imported is refused by name and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use burn::tensor::Device;
 use safetensors::tensor::TensorView;
@@ -15,18 +16,7 @@ use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
 use scn_train::tensors::{Arrays, from_module, from_safetensors, to_safetensors};
 
-fn scn(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command.args(args).env_remove("RUST_LOG").output().unwrap()
-}
-
-#[track_caller]
-fn succeed(args: &[&str]) -> String {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use common::{scn, succeed};
 
 #[track_caller]
 fn refused(args: &[&str], code: i32, parts: &[&str]) {

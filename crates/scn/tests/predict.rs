@@ -1,9 +1,10 @@
 //! `scn predict` as its users run it: the logits are those that `scn eval` counts, and bad input is refused by name.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -11,22 +12,7 @@ use scn_train::checkpoint::Checkpoint;
 use scn_train::{EvaluationSplit, Splits};
 use serde_json::Value;
 
-/// scn with its working directory at the root of the repository.
-fn scn(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command
-        .args(args)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    command.env_remove("RUST_LOG").output().unwrap()
-}
-
-#[track_caller]
-fn succeed(args: &[&str]) -> String {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use common::{scn, succeed};
 
 fn write(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {

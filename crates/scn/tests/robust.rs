@@ -1,28 +1,14 @@
 //! `scn robust` and `scn attack` as their users run them.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// scn with its working directory at the root of the repository.
-fn scn(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command
-        .args(args)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    command.env_remove("RUST_LOG").output().unwrap()
-}
-
-#[track_caller]
-fn succeed(args: &[&str]) -> String {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use common::{scn, succeed};
 
 #[track_caller]
 fn json(args: &[&str]) -> Value {
