@@ -52,18 +52,11 @@ pub fn convolutional_sparse_code2d(
 ) -> Tensor<4> {
     let layer = Layer::new(&x, weight, lambda, step_size, options);
     let mut codes = layer.proximal(layer.ascent(x.clone()));
-    let mut previous: Option<Tensor<4>> = None;
-    let mut momentum = 1.0f64;
-    for _ in 1..options.steps {
-        let next = (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0;
-        let point = match previous {
-            Some(previous) => codes.clone() + (codes.clone() - previous) * ((momentum - 1.0) / next),
-            // The second step starts at the first codes: its momentum is 0.
-            None => codes.clone(),
-        };
-        previous = Some(codes);
+    let mut previous = codes.clone();
+    for factor in momentum().take(options.steps.saturating_sub(1)) {
+        let point = extrapolated(&codes, previous, factor);
+        previous = codes;
         codes = layer.step(&x, point);
-        momentum = next;
     }
     codes
 }
@@ -113,9 +106,15 @@ pub fn converged_convolutional_sparse_code2d(
     options: ConvolutionalOptions,
     convergence: Convergence,
 ) -> Tensor<4> {
-    let values = (x.clone().without_autodiff(), weight.clone().without_autodiff());
-    let scalars = (lambda.clone().without_autodiff(), step_size.without_autodiff());
-    let codes = converge(values.0, values.1, scalars.0, scalars.1, options, convergence);
+    let values = x.clone().without_autodiff();
+    let layer = Layer::new(
+        &values,
+        weight.clone().without_autodiff(),
+        lambda.clone().without_autodiff(),
+        step_size.without_autodiff(),
+        options,
+    );
+    let codes = layer.converge(&values, convergence);
     let codes = match x.device().is_autodiff() {
         true => Tensor::from_inner(codes),
         false => codes,
@@ -129,35 +128,6 @@ pub fn converged_convolutional_sparse_code2d(
         options.mu,
         convergence,
     ))
-}
-
-/// FISTA to convergence, without autodiff.
-fn converge(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    lambda: Tensor<1>,
-    step_size: Tensor<1>,
-    options: ConvolutionalOptions,
-    convergence: Convergence,
-) -> Tensor<4> {
-    let layer = Layer::new(&x, weight, lambda, step_size, options);
-    let first = layer.ascent(x.clone());
-    let length = divisor(squared_lengths(first.clone()));
-    let mut codes = layer.proximal(first);
-    let (mut previous, mut momentum) = (codes.clone(), 1.0f64);
-    for _ in 1..convergence.max_iterations {
-        let next = (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0;
-        let point = codes.clone() + (codes.clone() - previous) * ((momentum - 1.0) / next);
-        (previous, codes) = (codes, layer.step(&x, point.clone()));
-        let moved = squared_lengths(codes.clone() - point) / length.clone();
-        let largest = moved.max().into_data().iter::<f64>().next().unwrap_or_default();
-        // Not a number where the images hold one: no step will help.
-        if largest.is_nan() || largest <= convergence.tolerance.powi(2) {
-            break;
-        }
-        momentum = next;
-    }
-    codes
 }
 
 /// The parts of a proximal gradient step.
@@ -221,6 +191,44 @@ impl Layer {
     fn step(&self, x: &Tensor<4>, point: Tensor<4>) -> Tensor<4> {
         let signal = convolve2d_adjoint(point.clone(), self.weight.clone(), self.options.stride, self.sides);
         self.proximal(point + self.ascent(x.clone() - signal))
+    }
+
+    /// The codes after steps of FISTA from 0 until they are short enough.
+    fn converge(&self, x: &Tensor<4>, convergence: Convergence) -> Tensor<4> {
+        let first = self.ascent(x.clone());
+        let length = divisor(squared_lengths(first.clone()));
+        let mut codes = self.proximal(first);
+        let mut previous = codes.clone();
+        for factor in momentum().take(convergence.max_iterations.saturating_sub(1)) {
+            let point = extrapolated(&codes, previous, factor);
+            previous = codes;
+            codes = self.step(x, point.clone());
+            let moved = squared_lengths(codes.clone() - point) / length.clone();
+            let largest = moved.max().into_data().iter::<f64>().next().unwrap_or_default();
+            // Not a number where the images hold one: no step will help.
+            if largest.is_nan() || largest <= convergence.tolerance.powi(2) {
+                break;
+            }
+        }
+        codes
+    }
+}
+
+/// How far FISTA's second and later steps go beyond the last codes, in units of the last change: 0 at first.
+fn momentum() -> impl Iterator<Item = f64> {
+    std::iter::successors(Some((0.0, 1.0f64)), |&(_, last)| {
+        let next = (1.0 + (1.0 + 4.0 * last * last).sqrt()) / 2.0;
+        Some(((last - 1.0) / next, next))
+    })
+    .skip(1)
+    .map(|(factor, _)| factor)
+}
+
+/// The point that a step of FISTA is taken from.
+fn extrapolated(codes: &Tensor<4>, previous: Tensor<4>, factor: f64) -> Tensor<4> {
+    match factor == 0.0 {
+        true => codes.clone(),
+        false => codes.clone() + (codes.clone() - previous) * factor,
     }
 }
 
