@@ -1,5 +1,7 @@
 //! `scn bench kernels`: the solve of a layer and its gradient, by layer shape.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,15 +10,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, Loader, MeanSubtraction, Normalization, noise};
 use scn_models::layers::SparseCoding2d;
 use scn_models::{Model, ModelConfig, ModelKind, Scn};
-use scn_ops::{
-    A100, DeviceLimits, describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, wgpu_bound, workgroup_limits,
-};
-use scn_solver::profile::{self, Part, Profile};
+use scn_ops::{describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, workgroup_limits};
+use scn_solver::profile::{self, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
 use scn_train::{DataConfig, EvaluationSplit, Splits};
-use serde::Serialize;
 
-use super::measure::{Peak, Repeated, iterations_and_residuals, percent, quantile, rate, synchronize, without_dataset};
+use self::report::{LayerReport, Report, table};
+use super::measure::{Peak, Repeated, iterations_and_residuals, quantile, synchronize, without_dataset};
 use crate::arguments::count;
 use crate::commands::eval::DeviceName;
 use crate::exit::{BadInput, Usage};
@@ -76,74 +76,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report {
-    device: String,
-    threads: usize,
-    images: String,
-    weights: Option<String>,
-    batch: usize,
-    repeats: usize,
-    peak_gflops: Option<f64>,
-    layers: Vec<LayerReport>,
-}
-
-/// A layer shape with a solver.
-#[derive(Serialize)]
-struct LayerReport {
-    /// The first layer of this shape.
-    layer: String,
-    channels: usize,
-    atoms: usize,
-    kernel: usize,
-    stride: usize,
-    /// Rows and columns of the input.
-    input: [usize; 2],
-    solver: &'static str,
-    /// Mean iterations of a pixel in the forward pass.
-    iterations: f64,
-    kkt_median: f64,
-    kkt_p99: f64,
-    forward: PassReport,
-    backward: PassReport,
-    /// On wgpu: what the forward iterations take at least on a GPU with published figures.
-    bound: Option<BoundReport>,
-}
-
-/// See `benches/wgpu.md`.
-#[derive(Serialize)]
-struct BoundReport {
-    gpu: &'static str,
-    nanoseconds_per_pixel: f64,
-    limit: &'static str,
-}
-
-impl BoundReport {
-    /// Of `iterations` iterations a pixel; `None` where the layer has no kernel within the limits.
-    fn new(atoms: usize, pixels: usize, iterations: f64, limits: DeviceLimits) -> Option<Self> {
-        let bound = wgpu_bound(atoms, pixels, limits, &A100)?;
-        Some(Self {
-            gpu: A100.name,
-            nanoseconds_per_pixel: 1e9 * iterations * (atoms * atoms) as f64 / bound.multiply_adds_per_second,
-            limit: bound.limit.name(),
-        })
-    }
-}
-
-/// One pass of a layer. A further figure of a pass is a field here and a column in `table`.
-#[derive(Serialize)]
-struct PassReport {
-    nanoseconds_per_pixel: f64,
-    /// The first and the third.
-    quartiles: [f64; 2],
-    solver_gflops: Option<f64>,
-    convolution_gflops: Option<f64>,
-    /// All operations of the pass over its wall time.
-    gflops: Option<f64>,
-    share_of_peak: Option<f64>,
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     log::start(None);
     let device = device::open(args.device.into(), args.threads)?;
@@ -190,7 +122,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         peak_gflops,
         layers: measured
             .into_iter()
-            .map(|layer| layer.report(peak_gflops, limits))
+            .map(|layer| LayerReport::new(layer, peak_gflops, limits))
             .collect(),
     };
     if args.json {
@@ -402,113 +334,4 @@ impl Pass {
             profile: has_tile_kernels(device).then_some(profile),
         })
     }
-
-    fn report(&self, pixels: usize, peak_gflops: Option<f64>) -> PassReport {
-        let threads = rayon::current_num_threads();
-        let of = |part| self.profile.map(|profile| profile.of(part));
-        let (solver, convolution) = (of(Part::Solver), of(Part::Convolution));
-        let gflops = solver.zip(convolution).map(|(solver, convolution)| {
-            let flops = (solver.flops + convolution.flops) as f64 / self.repeats as f64;
-            flops / self.seconds.median.max(f64::MIN_POSITIVE) / 1e9
-        });
-        let nanoseconds = |seconds: f64| 1e9 * seconds / pixels as f64;
-        PassReport {
-            nanoseconds_per_pixel: nanoseconds(self.seconds.median),
-            quartiles: self.seconds.quartiles.map(nanoseconds),
-            solver_gflops: solver.map(|spent| spent.gigaflops(threads)),
-            convolution_gflops: convolution.map(|spent| spent.gigaflops(threads)),
-            gflops,
-            share_of_peak: gflops.zip(peak_gflops).map(|(rate, peak)| rate / peak),
-        }
-    }
-}
-
-impl Measured {
-    fn report(self, peak_gflops: Option<f64>, limits: Option<DeviceLimits>) -> LayerReport {
-        let ConvGeometry {
-            batch,
-            channels,
-            height,
-            width,
-            atoms,
-            kernel,
-            stride,
-        } = self.geometry;
-        let pixels = batch * self.geometry.pixels();
-        let bound = |limits| BoundReport::new(atoms, pixels, self.iterations, limits);
-        LayerReport {
-            bound: limits.and_then(bound),
-            layer: self.name,
-            channels,
-            atoms,
-            kernel,
-            stride,
-            input: [height, width],
-            solver: self.options.forward.method.name(),
-            iterations: self.iterations,
-            kkt_median: self.kkt_median,
-            kkt_p99: self.kkt_p99,
-            forward: self.forward.report(pixels, peak_gflops),
-            backward: self.backward.report(pixels, peak_gflops),
-        }
-    }
-}
-
-/// The report for people.
-fn table(report: &Report) -> String {
-    let weights = report.weights.as_deref().unwrap_or("initial");
-    let mut text = format!(
-        "{}, {} threads, peak {} GFLOP/s\n\
-         {} passes of {} {}, weights: {weights}\n\n",
-        report.device,
-        report.threads,
-        rate(report.peak_gflops),
-        report.repeats,
-        report.batch,
-        report.images,
-    );
-    text += &format!(
-        "{:<24} {:<19} {:<9} {:>9} {:>17} {:>8} {:>8} {:>8} {:>6} {:>9} {:>9}\n",
-        "layer", "solver", "pass", "ns/pixel", "quartiles", "solver", "conv.", "of peak", "iter.", "median ρ", "p99 ρ"
-    );
-    if let Some(bound) = report.layers.iter().find_map(|layer| layer.bound.as_ref()) {
-        text = format!("{}  {} at least, ns/pixel\n", text.trim_end(), bound.gpu);
-    }
-    for layer in &report.layers {
-        let [height, width] = layer.input;
-        let shape = format!(
-            "{}×{height}×{width} → {}{}",
-            layer.channels,
-            layer.atoms,
-            if layer.stride == 1 {
-                String::new()
-            } else {
-                format!(", stride {}", layer.stride)
-            }
-        );
-        for (name, pass) in [("forward", &layer.forward), ("backward", &layer.backward)] {
-            let [low, high] = pass.quartiles;
-            let row = format!(
-                "{shape:<24} {:<19} {name:<9} {:>9.1} {:>17} {:>8} {:>8} {:>8}",
-                layer.solver,
-                pass.nanoseconds_per_pixel,
-                format!("{low:.1} – {high:.1}"),
-                rate(pass.solver_gflops),
-                rate(pass.convolution_gflops),
-                percent(pass.share_of_peak),
-            );
-            // Iterations, ρ and the bound are those of the forward pass.
-            let mut solve = format!(
-                " {:>6.1} {:>9.1e} {:>9.1e}",
-                layer.iterations, layer.kkt_median, layer.kkt_p99
-            );
-            if let Some(bound) = &layer.bound {
-                solve += &format!("  {:.3} ({})", bound.nanoseconds_per_pixel, bound.limit);
-            }
-            text += &row;
-            text += if name == "forward" { &solve } else { "" };
-            text += "\n";
-        }
-    }
-    text
 }
