@@ -3,17 +3,19 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/signals.rs"]
+mod signals;
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
+use signals::{SIGINT, SIGTERM, signal, text, wait_for};
 
 const SCN: &str = r#"
 name = "scn"
@@ -53,9 +55,6 @@ schedule = { kind = "milestones", milestones = [2] }
 device = "cpu"
 threads = 1
 "#;
-
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with experiment files, and a comparison file in a folder of its own.
 struct Bench {
@@ -145,10 +144,6 @@ impl Bench {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
 fn positive(value: &Value) -> f64 {
     let number = value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
     assert!(number > 0.0 && number.is_finite(), "{number}");
@@ -167,28 +162,6 @@ fn close(found: &Value, expected: f64) {
 fn names(comparison: &Value) -> Vec<&str> {
     let rows = comparison["rows"].as_array().unwrap();
     rows.iter().map(|row| row["name"].as_str().unwrap()).collect()
-}
-
-/// Waits until `reached`, or until the process ends.
-#[track_caller]
-fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !reached() && child.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < PATIENCE, "waited too long");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Sends a signal to a process, or to a whole group by the group's number with a minus.
-fn signal(to: &str, signal: i32) {
-    let sent = Command::new("kill")
-        .args([&format!("-{signal}"), "--", to])
-        .output()
-        .unwrap();
-    assert!(
-        sent.status.success() || text(&sent.stderr).contains("No such process"),
-        "{sent:?}"
-    );
 }
 
 const BOTH: [&str; 4] = ["scn.toml", "resnet.toml", "--out", "out"];
@@ -325,10 +298,10 @@ fn a_comparison_that_was_stopped_goes_on() {
         let mut child = command.process_group(0).spawn().unwrap();
         let metrics = bench.path(run).join("metrics.jsonl");
         wait_for(&mut child, || metrics.metadata().is_ok_and(|file| file.len() > 0));
-        let parent = child.id().to_string();
+        let parent = child.id();
         match number {
-            SIGINT => signal(&format!("-{parent}"), number),
-            _ => signal(&parent, number),
+            SIGINT => signal(format!("-{parent}"), number),
+            _ => signal(parent, number),
         }
         let output = child.wait_with_output().unwrap();
         let message = text(&output.stderr);
@@ -377,7 +350,7 @@ fn an_interrupt_that_reaches_parent_and_child_lets_the_step_end() {
     let begun = bench.path("out/scn/environment.json");
     wait_for(&mut child, || begun.exists());
     std::thread::sleep(Duration::from_millis(300));
-    signal(&format!("-{}", child.id()), SIGINT);
+    signal(format!("-{}", child.id()), SIGINT);
     let output = child.wait_with_output().unwrap();
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{message}");

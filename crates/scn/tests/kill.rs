@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/signals.rs"]
+mod signals;
+
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -13,9 +16,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SIGINT: i32 = 2;
+use signals::{SIGINT, SIGTERM, signal, text, wait_for};
+
 const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
 
 /// Seconds of training on a slow machine; the 40 validation images choose the best of three epochs.
 const SMALL: &str = r#"
@@ -42,9 +45,6 @@ kind = "cosine"
 device = "cpu"
 threads = 1
 "#;
-
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with an experiment file.
 struct Bench {
@@ -98,33 +98,6 @@ impl Bench {
 
     fn state(&self, checkpoint: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(checkpoint).join("state.json")).unwrap()).unwrap()
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn signal(child: &Child, signal: i32) {
-    // It may have ended already.
-    let sent = Command::new("kill")
-        .arg(format!("-{signal}"))
-        .arg(child.id().to_string())
-        .output()
-        .unwrap();
-    assert!(
-        sent.status.success() || text(&sent.stderr).contains("No such process"),
-        "{sent:?}"
-    );
-}
-
-/// Waits until `reached`, or until the process ends.
-#[track_caller]
-fn wait_for(child: &mut Child, reached: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !reached() && child.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < PATIENCE, "waited too long");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -225,7 +198,7 @@ fn torture(seed: u64, kills: usize, wanted: usize) {
             let mut child = bench.start(&["--out", "run", "--resume", "--set", &every, "--set", &threads]);
             let moment = duration.mul_f64(random.next() * 1.6 / kills as f64);
             std::thread::sleep(moment);
-            signal(&child, number);
+            signal(child.id(), number);
             let status = child.wait().unwrap();
             let mut stderr = String::new();
             child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -300,7 +273,7 @@ fn a_fixed_lambda1_stays_fixed_after_resuming() {
     bench.finish(&arguments("whole"));
     let mut child = bench.start(&arguments("cut"));
     wait_for(&mut child, || bench.path("cut/.lock").exists());
-    signal(&child, SIGTERM);
+    signal(child.id(), SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(143));
     bench.finish(&arguments("cut"));
     assert_same(&result(&bench.path("cut")), &result(&bench.path("whole")), "λ₁ fixed");
@@ -332,7 +305,7 @@ fn without_validation_the_last_weights_are_tested() {
             .metadata()
             .is_ok_and(|file| file.len() > 0)
     });
-    signal(&child, SIGTERM);
+    signal(child.id(), SIGTERM);
     let _ = child.wait().unwrap();
     let cut: Value = serde_json::from_slice(&bench.finish(&arguments("cut")).stdout).unwrap();
     let weights = |run: &str| fs::read(bench.path(run).join("checkpoints/last/model.safetensors")).unwrap();
@@ -363,7 +336,7 @@ fn stopped_before_the_first_step() {
         let bench = Bench::new();
         let mut child = bench.start(&["--out", "run"]);
         wait_for(&mut child, || bench.path("run/.lock").exists());
-        signal(&child, number);
+        signal(child.id(), number);
         assert_eq!(child.wait().unwrap().code(), Some(128 + number));
         let state = bench.state("run/checkpoints/last");
         // The step that it was in, or the first.
@@ -381,7 +354,7 @@ fn killed_before_anything_is_saved() {
     for reached in ["run", "run/.lock", "run/resolved.toml"] {
         let mut child = bench.start(&["--out", "run", "--resume"]);
         wait_for(&mut child, || bench.path(reached).exists());
-        signal(&child, SIGKILL);
+        signal(child.id(), SIGKILL);
         assert_eq!(child.wait().unwrap().signal(), Some(SIGKILL));
         assert!(!bench.path("run/checkpoints/last").exists());
     }
@@ -413,7 +386,7 @@ fn stopped_during_an_evaluation() {
         let mut child = bench.start(&arguments("cut"));
         std::thread::sleep(duration.mul_f64(moment));
         wait_for(&mut child, || bench.path("cut/.lock").exists());
-        signal(&child, SIGTERM);
+        signal(child.id(), SIGTERM);
         if child.wait().unwrap().code() == Some(143) {
             // All of the epoch's one batch is done, the epoch is not.
             observed += usize::from(bench.state("cut/checkpoints/last")["batch"] == 1);
@@ -445,13 +418,13 @@ fn a_second_interrupt_ends_at_once() {
     let mut child = bench.start(&arguments);
     wait_for(&mut child, || bench.path("run/environment.json").exists());
     std::thread::sleep(Duration::from_millis(300));
-    signal(&child, SIGINT);
+    signal(child.id(), SIGINT);
     std::thread::sleep(Duration::from_millis(700));
     assert!(
         child.try_wait().unwrap().is_none(),
         "the first interrupt ends the step early"
     );
-    signal(&child, SIGINT);
+    signal(child.id(), SIGINT);
     let second = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(second.elapsed() < Duration::from_secs(3), "{:?}", second.elapsed());
@@ -464,7 +437,7 @@ fn diverging_training_keeps_the_last_good_checkpoint() {
     // A good checkpoint, then a learning rate that no weights survive.
     let mut child = bench.start(&["--out", "run"]);
     wait_for(&mut child, || bench.path("run/checkpoints/last/manifest.json").exists());
-    signal(&child, SIGTERM);
+    signal(child.id(), SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(143));
     let resolved = bench.path("run/resolved.toml");
     let changed = fs::read_to_string(&resolved)
