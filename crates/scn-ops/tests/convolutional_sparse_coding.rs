@@ -4,13 +4,18 @@
 
 mod common;
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
 use common::{devices, random, tensor, values};
 use scn_ops::{
     Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d,
     dictionary_norm,
 };
+
+/// Inputs of a layer that have gradients.
+const INPUTS: usize = 4;
+/// Of the finite differences.
+const STEP: f64 = 1e-5;
 
 /// A layer in float64, by loops over its definition.
 #[derive(Clone)]
@@ -108,6 +113,12 @@ impl Layer {
         codes
     }
 
+    /// x, the weight, λ and the step size.
+    fn inputs(&mut self) -> [&mut [f64]; INPUTS] {
+        let step_size = std::slice::from_mut(&mut self.step_size);
+        [&mut self.x, &mut self.weight, &mut self.lambda, step_size]
+    }
+
     /// `⟨weights, codes⟩`.
     fn loss(&self, weights: &[f64]) -> f64 {
         self.codes()
@@ -163,72 +174,97 @@ fn layers() -> Vec<Layer> {
     ]
 }
 
+/// The inputs of a layer as tensors.
+type Inputs = (Tensor<4>, Tensor<4>, Tensor<1>, Tensor<1>);
+
+/// How far values may be from the reference (codes by themselves, a directional derivative by its size, at least 1), and how
+/// many of the inputs have gradients.
+struct Agreement {
+    codes: f64,
+    gradients: f64,
+    differentiable: usize,
+}
+
+/// Checks the codes that `solve` gives for a layer, and its gradients along a random direction of each input.
+fn check(
+    name: &str,
+    device: &Device,
+    layer: &Layer,
+    agreement: &Agreement,
+    solve: impl Fn(Inputs, ConvolutionalOptions) -> Tensor<4>,
+) {
+    let name = format!(
+        "{name}, {:?} {:?} {:?}",
+        layer.x_shape, layer.weight_shape, layer.options
+    );
+    let expected = layer.codes();
+    let active = expected.iter().filter(|&&code| code != 0.0).count();
+    assert!(
+        active > 0 && active < expected.len(),
+        "{name}: {active} active codes test nothing"
+    );
+    let x = tensor::<4>(&layer.x, layer.x_shape, device).require_grad();
+    let weight = tensor::<4>(&layer.weight, layer.weight_shape, device).require_grad();
+    let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], device).require_grad();
+    let step_size = tensor::<1>(&[layer.step_size], [1], device).require_grad();
+    let inputs = (x.clone(), weight.clone(), lambda.clone(), step_size.clone());
+    let codes = solve(inputs, layer.options);
+    assert_eq!(codes.dims(), layer.codes_shape(), "{name}");
+    for (found, expected) in values(codes.clone().without_autodiff()).iter().zip(&expected) {
+        assert!(
+            (found - expected).abs() <= agreement.codes,
+            "{name}: {found}, expected {expected}"
+        );
+    }
+    let weights = random(3, expected.len(), 1.0);
+    let gradients = (codes * tensor::<4>(&weights, layer.codes_shape(), device))
+        .sum()
+        .backward();
+    let gradients: [Option<Vec<f64>>; INPUTS] = [
+        x.grad(&gradients).map(values),
+        weight.grad(&gradients).map(values),
+        lambda.grad(&gradients).map(values),
+        step_size.grad(&gradients).map(values),
+    ];
+    let found = gradients.iter().flatten().count();
+    assert_eq!(found, agreement.differentiable, "{name}: inputs with a gradient");
+    for (which, gradient) in gradients.iter().enumerate() {
+        let Some(gradient) = gradient else { continue };
+        let direction = random(20 + which as u64, gradient.len(), 1.0);
+        let moved = |step: f64| {
+            let mut moved = layer.clone();
+            let along = moved.inputs()[which].iter_mut().zip(&direction);
+            along.for_each(|(value, d)| *value += step * d);
+            moved.loss(&weights)
+        };
+        let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+        let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        assert!(
+            (found - expected).abs() <= agreement.gradients * expected.abs().max(1.0),
+            "{name}, input {which}: {found}, expected {expected}"
+        );
+    }
+}
+
 #[test]
 fn codes_are_those_of_the_definition_and_gradients_its_finite_differences() {
-    const STEP: f64 = 1e-5;
+    let agreement = Agreement {
+        codes: 2e-6,
+        gradients: 1e-4,
+        differentiable: INPUTS,
+    };
     for (name, device) in devices() {
         let device = device.autodiff();
         for layer in layers() {
-            let name = format!(
-                "{name}, {:?} {:?} {:?}",
-                layer.x_shape, layer.weight_shape, layer.options
+            check(
+                name,
+                &device,
+                &layer,
+                &agreement,
+                |(x, weight, lambda, step_size), options| {
+                    convolutional_sparse_code2d(x, weight, lambda, step_size, options)
+                },
             );
-            let expected = layer.codes();
-            let active = expected.iter().filter(|&&code| code != 0.0).count();
-            assert!(
-                active > 0 && active < expected.len(),
-                "{name}: {active} active codes test nothing"
-            );
-            let x = tensor::<4>(&layer.x, layer.x_shape, &device).require_grad();
-            let weight = tensor::<4>(&layer.weight, layer.weight_shape, &device).require_grad();
-            let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], &device).require_grad();
-            let step_size = tensor::<1>(&[layer.step_size], [1], &device).require_grad();
-            let inputs = (x.clone(), weight.clone(), lambda.clone(), step_size.clone());
-            let codes = convolutional_sparse_code2d(inputs.0, inputs.1, inputs.2, inputs.3, layer.options);
-            assert_eq!(codes.dims(), layer.codes_shape(), "{name}");
-            for (found, expected) in values(codes.clone().without_autodiff()).iter().zip(&expected) {
-                assert!((found - expected).abs() <= 2e-6, "{name}: {found}, expected {expected}");
-            }
-            let weights = random(3, expected.len(), 1.0);
-            let gradients = (codes * tensor::<4>(&weights, layer.codes_shape(), &device))
-                .sum()
-                .backward();
-            let gradients = [
-                values(x.grad(&gradients).unwrap()),
-                values(weight.grad(&gradients).unwrap()),
-                values(lambda.grad(&gradients).unwrap()),
-                values(step_size.grad(&gradients).unwrap()),
-            ];
-            for (which, gradient) in gradients.iter().enumerate() {
-                let direction = random(20 + which as u64, gradient.len(), 1.0);
-                let moved = |step: f64| {
-                    let mut moved = layer.clone();
-                    let Layer {
-                        x,
-                        weight,
-                        lambda,
-                        step_size,
-                        ..
-                    } = &mut moved;
-                    let values = match which {
-                        0 => x,
-                        1 => weight,
-                        2 => lambda,
-                        _ => std::slice::from_mut(step_size),
-                    };
-                    values
-                        .iter_mut()
-                        .zip(&direction)
-                        .for_each(|(value, d)| *value += step * d);
-                    moved.loss(&weights)
-                };
-                let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-                let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-                assert!(
-                    (found - expected).abs() <= 1e-4 * expected.abs().max(1.0),
-                    "{name}, input {which}: {found}, expected {expected}"
-                );
-            }
         }
     }
 }
@@ -257,69 +293,29 @@ fn convex_layers() -> Vec<Layer> {
 
 #[test]
 fn converged_codes_and_implicit_gradients_are_those_of_the_solution() {
-    const STEP: f64 = 1e-5;
     let convergence = Convergence {
         tolerance: 1e-7,
         max_iterations: 3000,
     };
+    let agreement = Agreement {
+        codes: 5e-6,
+        gradients: 2e-4,
+        // All but the step size.
+        differentiable: INPUTS - 1,
+    };
     for (name, device) in devices() {
         let device = device.autodiff();
         for layer in convex_layers() {
-            let expected = layer.codes();
-            let active = expected.iter().filter(|&&code| code != 0.0).count();
-            assert!(
-                active > 0 && active < expected.len(),
-                "{name}: {active} active codes test nothing"
-            );
-            let x = tensor::<4>(&layer.x, layer.x_shape, &device).require_grad();
-            let weight = tensor::<4>(&layer.weight, layer.weight_shape, &device).require_grad();
-            let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], &device).require_grad();
-            let codes = converged_convolutional_sparse_code2d(
-                x.clone(),
-                weight.clone(),
-                lambda.clone(),
-                tensor::<1>(&[layer.step_size], [1], &device),
-                ConvolutionalOptions {
-                    steps: 1,
-                    ..layer.options
+            check(
+                name,
+                &device,
+                &layer,
+                &agreement,
+                |(x, weight, lambda, step_size), options| {
+                    let options = ConvolutionalOptions { steps: 1, ..options };
+                    converged_convolutional_sparse_code2d(x, weight, lambda, step_size, options, convergence)
                 },
-                convergence,
             );
-            for (found, expected) in values(codes.clone().without_autodiff()).iter().zip(&expected) {
-                assert!((found - expected).abs() <= 5e-6, "{name}: {found}, expected {expected}");
-            }
-            let weights = random(3, expected.len(), 1.0);
-            let gradients = (codes * tensor::<4>(&weights, layer.codes_shape(), &device))
-                .sum()
-                .backward();
-            let gradients = [
-                values(x.grad(&gradients).unwrap()),
-                values(weight.grad(&gradients).unwrap()),
-                values(lambda.grad(&gradients).unwrap()),
-            ];
-            for (which, gradient) in gradients.iter().enumerate() {
-                let direction = random(20 + which as u64, gradient.len(), 1.0);
-                let moved = |step: f64| {
-                    let mut moved = layer.clone();
-                    let values = match which {
-                        0 => &mut moved.x,
-                        1 => &mut moved.weight,
-                        _ => &mut moved.lambda,
-                    };
-                    values
-                        .iter_mut()
-                        .zip(&direction)
-                        .for_each(|(value, d)| *value += step * d);
-                    moved.loss(&weights)
-                };
-                let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-                let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-                assert!(
-                    (found - expected).abs() <= 2e-4 * expected.abs().max(1.0),
-                    "{name}, {:?}, input {which}: {found}, expected {expected}",
-                    layer.options
-                );
-            }
         }
     }
 }
