@@ -41,7 +41,7 @@ Examples:
 λ (for an SCN, a factor on every λ₁) is fitted as a linear function of the first layer's residual on corrupted
 training images and stored as robust.json with the run; a batch gets the λ of its mean residual. The corrupted test
 images are those of CIFAR-10-C where its files lie in the data folder, and made by its formulas elsewhere. `best`
-chooses λ by the test labels: it is a bound, not a result. A network without sparse codes is evaluated as it is.")]
+is that of the tried λ which the test labels choose: not a result. A network without sparse codes is evaluated as it is.")]
 pub(crate) struct Args {
     /// Folder of a run or of one of its checkpoints
     #[arg(value_name = "RUN_OR_CHECKPOINT")]
