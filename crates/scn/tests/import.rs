@@ -16,18 +16,7 @@ use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
 use scn_train::tensors::{Arrays, from_module, from_safetensors, to_safetensors};
 
-use common::{scn, succeed};
-
-#[track_caller]
-fn refused(args: &[&str], code: i32, parts: &[&str]) {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "no {part:?} in: {message}");
-    }
-    assert!(!message.contains("panicked"), "{message}");
-}
+use common::{refused, succeed};
 
 /// Paths in a folder that goes away.
 struct Places(tempfile::TempDir);

@@ -8,21 +8,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use common::{scn, succeed};
+use common::{refused, succeed};
 
 #[track_caller]
 fn json(args: &[&str]) -> Value {
     serde_json::from_str(&succeed(args)).unwrap()
-}
-
-#[track_caller]
-fn refused(args: &[&str], code: i32, parts: &[&str]) {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "{args:?}: `{part}` is not in: {message}");
-    }
 }
 
 /// A short run of a model on digits.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// scn with its working directory at the root of the repository.
-pub fn scn(args: &[&str]) -> Output {
+fn scn(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
     command
         .args(args)
@@ -19,4 +19,16 @@ pub fn succeed(args: &[&str]) -> String {
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Asserts the exit code and parts of the message of a run that is refused.
+#[track_caller]
+pub fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let output = scn(args);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{args:?}: no {part:?} in: {message}");
+    }
+    assert!(!message.contains("panicked"), "{message}");
 }
