@@ -8,8 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use scn_data::{ImageSet, Normalization};
 use serde::Serialize;
 
-use crate::evaluation::{host, images};
-use crate::loss::{Counts, cross_entropy};
+use crate::engine::evaluation::{host, images};
+use crate::engine::loss::{Counts, cross_entropy};
 use crate::tensors::floats;
 use crate::{DataConfig, TrainError, evaluation_loader};
 

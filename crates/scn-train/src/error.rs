@@ -5,8 +5,8 @@ use scn_models::ModelError;
 use scn_ops::DeviceError;
 
 use crate::ExperimentError;
-use crate::checkpoint::CheckpointError;
-use crate::run_folder::RunFolderError;
+use crate::runs::checkpoint::CheckpointError;
+use crate::runs::folder::RunFolderError;
 
 /// Why training or evaluation failed.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use scn_data::Loader;
 use scn_models::{Model, Pass};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::{host, images};
-use crate::loss::Counts;
-use crate::stop::StopFlag;
+use crate::engine::evaluation::{host, images};
+use crate::engine::loss::Counts;
+use crate::engine::stop::StopFlag;
 use crate::tensors::floats;
 
 /// The sparsity (see [`scn_models::Sparsity`]) as a linear function of the mean residual of a batch (see

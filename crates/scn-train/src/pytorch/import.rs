@@ -9,7 +9,7 @@ use scn_models::{Model, ModelConfig};
 use super::names::{is_ignored, published, spelling};
 use super::state_dict::Stored;
 use super::{ImportError, StateDict};
-use crate::checkpoint::{Checkpoint, Description, State};
+use crate::runs::checkpoint::{Checkpoint, Description, State};
 use crate::tensors::{Array, Arrays, Shapes, differences, from_module, into_module, shapes};
 use crate::{DataConfig, Validation};
 

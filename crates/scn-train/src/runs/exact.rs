@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value that is read back as it was, NaN and infinities included.
 #[derive(Serialize, Deserialize)]
-struct Exact(#[serde(with = "crate::exact")] f64);
+struct Exact(#[serde(with = "crate::runs::exact")] f64);
 
 pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)

@@ -25,11 +25,11 @@ use scn_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::atomic::{remove_folder, sync_parent, write_folder_beside};
-use crate::exact;
+use crate::engine::optimizer::Sgd;
+use crate::engine::statistics::Sums;
 use crate::experiment::DataConfig;
-use crate::optimizer::Sgd;
-use crate::statistics::Sums;
+use crate::runs::atomic::{remove_folder, sync_parent, write_folder_beside};
+use crate::runs::exact;
 use crate::tensors::{self, Arrays, TensorsError};
 
 const MODEL: &str = "model.safetensors";

@@ -6,10 +6,10 @@ use scn_data::Batch;
 use scn_models::Model;
 use scn_solver::profile::{Part, timed};
 
-use crate::evaluation::{host, images};
-use crate::loss::{Counts, cross_entropy};
-use crate::optimizer::Sgd;
-use crate::statistics::Collector;
+use crate::engine::evaluation::{host, images};
+use crate::engine::loss::{Counts, cross_entropy};
+use crate::engine::optimizer::Sgd;
+use crate::engine::statistics::Collector;
 
 /// A model and its optimiser.
 pub struct Learner {

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::atomic::write_file;
 use crate::experiment::{Experiment, Loaded};
+use crate::runs::atomic::write_file;
 
 const EXPERIMENT: &str = "experiment.toml";
 const RESOLVED: &str = "resolved.toml";

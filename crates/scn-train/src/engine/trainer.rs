@@ -12,15 +12,15 @@ use scn_data::Batch;
 use scn_models::Model;
 use serde::Serialize;
 
-use crate::checkpoint::{self, BEST, Checkpoint, Description, LAST, Newest, PREVIOUS, State};
-use crate::evaluation::{Evaluation, evaluate};
+use crate::engine::evaluation::{Evaluation, evaluate};
+use crate::engine::learner::Learner;
+use crate::engine::optimizer::Sgd;
+use crate::engine::splits::Splits;
+use crate::engine::statistics::{Collector, Figures};
+use crate::engine::stop::StopFlag;
 use crate::experiment::Experiment;
-use crate::learner::Learner;
-use crate::optimizer::Sgd;
-use crate::run_folder::RunFolder;
-use crate::splits::Splits;
-use crate::statistics::{Collector, Figures};
-use crate::stop::StopFlag;
+use crate::runs::checkpoint::{self, BEST, Checkpoint, Description, LAST, Newest, PREVIOUS, State};
+use crate::runs::folder::RunFolder;
 use crate::tensors;
 use crate::{Schedule, TrainError, peak_memory};
 

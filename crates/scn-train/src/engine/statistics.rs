@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use scn_models::{LayerSolves, Model};
 use serde::{Deserialize, Serialize};
 
-use crate::exact;
-use crate::loss::Counts;
+use crate::engine::loss::Counts;
+use crate::runs::exact;
 
 /// The figures of one sparse-coding layer over an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]

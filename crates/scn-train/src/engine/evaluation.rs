@@ -7,9 +7,9 @@ use scn_data::{Batch, Loader};
 use scn_models::Model;
 use serde::Serialize;
 
-use crate::loss::{Counts, predictions};
-use crate::statistics::{Collector, Figures, Sums};
-use crate::stop::StopFlag;
+use crate::engine::loss::{Counts, predictions};
+use crate::engine::statistics::{Collector, Figures, Sums};
+use crate::engine::stop::StopFlag;
 use crate::tensors::floats;
 
 /// What an evaluation finds.

@@ -1,0 +1,10 @@
+//! Training and evaluation: a step, an epoch, a run, and the figures of each.
+
+pub(crate) mod evaluation;
+pub(crate) mod learner;
+pub mod loss;
+pub(crate) mod optimizer;
+pub(crate) mod splits;
+pub(crate) mod statistics;
+pub(crate) mod stop;
+pub(crate) mod trainer;
