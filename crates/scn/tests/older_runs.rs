@@ -1,0 +1,82 @@
+//! Run folders and checkpoints of older builds: `older/` holds two runs that the program of commit 334a682 was stopped
+//! in, inside their second epochs, and what it made of them when it went on, all at the SIMD level AVX2.
+
+#![cfg(all(unix, target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+fn older() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/older")
+}
+
+/// A copy of the folder `from` in `to`.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// scn at the SIMD level of the older runs; its standard output.
+#[track_caller]
+fn scn(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_scn"))
+        .args(args)
+        .env("SCN_SIMD", "avx2")
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Goes on with a copy of the older run `name`, and returns the bytes of the last weights.
+fn finish(name: &str, folder: &Path) -> Vec<u8> {
+    let run = folder.join(name);
+    copy(&older().join(name), &run);
+    let experiment = run.join("experiment.toml");
+    let (experiment, run) = (experiment.to_str().unwrap(), run.to_str().unwrap());
+    scn(&["eval", run]);
+    scn(&["train", experiment, "--out", run, "--resume"]);
+    fs::read(Path::new(run).join("checkpoints/last/model.safetensors")).unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_residual_network_ends_with_the_weights_that_it_had_then() {
+    if !is_x86_feature_detected!("avx2") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let weights = finish("resnet20", folder.path());
+    assert_eq!(
+        sha256(&weights),
+        "747da0e489371d2220cbdfcb85b63f5b8d112276e07acef4168de84d348f17ed"
+    );
+}
+
+#[test]
+fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then() {
+    if !is_x86_feature_detected!("avx2") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let weights = finish("scn", folder.path());
+    let then = fs::read(older().join("scn-finished.safetensors")).unwrap();
+    assert_eq!(sha256(&weights), sha256(&then));
+}
