@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use scn_solver::{ConvGeometry, ForwardOptions, Method, SimdLevel, SolverOptions, tile};
+use scn_solver::{ConvGeometry, ForwardOptions, Method, SimdLevel, SolverOptions, kernels};
 
 /// Input channels, atoms, side of the input and stride of layers of SCN-1 and SCN-4 on 32×32 images.
 const SHAPES: [(usize, usize, usize, usize); 6] = [
@@ -49,8 +49,8 @@ impl Layer {
         }
     }
 
-    fn forward(&self, options: &SolverOptions) -> tile::Solution {
-        tile::forward(
+    fn forward(&self, options: &SolverOptions) -> kernels::Solution {
+        kernels::forward(
             &self.geometry,
             black_box(&self.x),
             None,
@@ -61,8 +61,8 @@ impl Layer {
         )
     }
 
-    fn backward(&self, codes: &[f32], options: &SolverOptions) -> tile::Gradients {
-        tile::backward(
+    fn backward(&self, codes: &[f32], options: &SolverOptions) -> kernels::Gradients {
+        kernels::backward(
             &self.geometry,
             black_box(&self.x),
             None,

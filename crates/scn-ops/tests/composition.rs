@@ -4,7 +4,7 @@ mod common;
 
 use common::{assert_small, devices, options, random, tensor, values};
 use scn_ops::sparse_code2d;
-use scn_solver::{ConvGeometry, Method, SolverOptions, conv_forward};
+use scn_solver::{ConvGeometry, Method, SolverOptions, reference};
 
 const X: [usize; 4] = [1, 2, 6, 5];
 const FIRST: [usize; 4] = [7, 2, 3, 3];
@@ -34,11 +34,11 @@ fn loss([x, first, second, lambda_first, lambda_second]: &Parameters, weights: &
     let layer = ConvGeometry::new(X, FIRST, STRIDES[0]).expect("a layer");
     let lambda_first = vec![lambda_first[0]; layer.atoms];
     let options = exact(Method::CoordinateDescent);
-    let hidden = conv_forward(&layer, x, first, &lambda_first, &options)
+    let hidden = reference::forward(&layer, x, first, &lambda_first, &options)
         .expect("codes")
         .codes;
     let layer = ConvGeometry::new(layer.codes_shape(), SECOND, STRIDES[1]).expect("a layer");
-    let codes = conv_forward(&layer, &hidden, second, lambda_second, &options)
+    let codes = reference::forward(&layer, &hidden, second, lambda_second, &options)
         .expect("codes")
         .codes;
     codes.iter().zip(weights).map(|(code, weight)| code * weight).sum()

@@ -6,7 +6,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use common::{assert_small, devices, largest_error, options, random, relative_error, tensor, values};
 use scn_ops::{SolverInfo, sparse_code2d, sparse_code2d_vjp};
-use scn_solver::{ConvGeometry, Method, conv_backward, conv_forward};
+use scn_solver::{ConvGeometry, Method, reference};
 
 const TOLERANCE: f64 = 3e-7;
 const CAP: usize = 2000;
@@ -98,9 +98,9 @@ fn every_shape_agrees_with_the_reference() {
         let geometry = geometry(sizes);
         let (x, weight, lambda1) = problem(&geometry, 10 * seed as u64);
         let exact = options(Method::CoordinateDescent, LAMBDA2, 1e-12, 100_000);
-        let solution = conv_forward(&geometry, &x, &weight, &lambda1, &exact).expect("a solution");
+        let solution = reference::forward(&geometry, &x, &weight, &lambda1, &exact).expect("a solution");
         let grad_codes = random(1000 + seed as u64, solution.codes.len(), 1.0);
-        let gradients = conv_backward(&geometry, &x, &weight, &solution.codes, &grad_codes, &exact).expect("gradients");
+        let gradients = reference::backward(&geometry, &x, &weight, &solution.codes, &grad_codes, &exact).expect("gradients");
         for (name, device) in devices() {
             for method in Method::ALL {
                 let what = format!("{sizes:?} on {name}, {}", method.name());
@@ -340,10 +340,10 @@ fn sums_over_many_pixels_are_whole() {
     let (x_shape, weight_shape) = shapes(&geometry);
     let grad_codes = random(12, 2 * geometry.pixels(), 1.0);
     let exact = options(Method::CoordinateDescent, LAMBDA2, 1e-12, 1000);
-    let codes = conv_forward(&geometry, &x, &weight, &lambda1, &exact)
+    let codes = reference::forward(&geometry, &x, &weight, &lambda1, &exact)
         .expect("a solution")
         .codes;
-    let gradients = conv_backward(&geometry, &x, &weight, &codes, &grad_codes, &exact).expect("gradients");
+    let gradients = reference::backward(&geometry, &x, &weight, &codes, &grad_codes, &exact).expect("gradients");
     for (name, device) in devices() {
         let found = sparse_code2d_vjp(
             tensor(&x, x_shape, &device),

@@ -1,29 +1,19 @@
 //! The mathematics of a sparse-coding layer on plain slices: the non-negative elastic net, its optimality
 //! certificate, its solvers and its implicit gradient.
+//!
+//! It is written twice. [`reference`] follows the definitions, one problem after the other, in `f32` or `f64`;
+//! [`kernels`] are what a CPU trains with: whole batches in `f32`, SIMD lanes across pixels. Both take the same
+//! [`ConvGeometry`] and [`SolverOptions`], and tests hold the second against the first.
 
-mod conv;
-mod coordinate_descent;
-mod elastic_net;
 mod error;
-mod fista;
 mod geometry;
-mod implicit;
+pub mod kernels;
 mod options;
 pub mod profile;
-mod scalar;
-mod scratch;
-mod solve;
-pub mod tile;
+pub mod reference;
 mod validation;
-mod vector;
 
-pub use conv::{ConvGradients, ConvSolution, conv_backward, conv_forward};
-pub use elastic_net::Dictionary;
 pub use error::SolverError;
 pub use geometry::ConvGeometry;
-pub use implicit::{ImplicitGradients, implicit_gradients};
+pub use kernels::SimdLevel;
 pub use options::{BackwardOptions, ForwardOptions, Method, SolveInfo, SolverOptions};
-pub use scalar::Scalar;
-pub use scratch::Scratch;
-pub use solve::solve;
-pub use tile::SimdLevel;

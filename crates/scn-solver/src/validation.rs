@@ -1,6 +1,7 @@
 //! Checks of what enters a solve: numbers are finite, λ₁, λ₂, ridges, tolerances and codes are at least 0.
 
-use crate::{Scalar, SolverError};
+use crate::SolverError;
+use crate::reference::Scalar;
 
 /// Reports the first NaN or infinity of `values`.
 pub(crate) fn finite<T: Scalar>(name: &'static str, values: &[T]) -> Result<(), SolverError> {

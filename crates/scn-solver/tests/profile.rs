@@ -7,7 +7,7 @@ use std::time::Instant;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use scn_solver::profile::{self, Part, Profile, Spent};
-use scn_solver::{ConvGeometry, Method, SimdLevel, SolverOptions, tile};
+use scn_solver::{ConvGeometry, Method, SimdLevel, SolverOptions, kernels};
 
 #[test]
 fn the_sums_count_what_was_executed() {
@@ -24,7 +24,7 @@ fn the_sums_count_what_was_executed() {
     options.forward.tolerance = 0.0;
     options.forward.max_iterations = 4;
     let level = SimdLevel::detect();
-    let forward = |options: &SolverOptions| tile::forward(&geometry, &x, None, &weight, &lambda1, options, level);
+    let forward = |options: &SolverOptions| kernels::forward(&geometry, &x, None, &weight, &lambda1, options, level);
 
     let solution = forward(&options);
     assert_eq!(profile::stop(), Profile::default(), "off by default");
@@ -53,7 +53,7 @@ fn the_sums_count_what_was_executed() {
     assert_eq!(profile::stop().of(Part::Solver).flops, 2 * n * n * pixels * 4);
 
     profile::start();
-    tile::backward(
+    kernels::backward(
         &geometry,
         &x,
         None,
@@ -97,7 +97,7 @@ fn the_sums_count_what_was_executed() {
 #[test]
 fn the_peak_is_a_rate() {
     for level in SimdLevel::available() {
-        let peak = tile::peak(level);
+        let peak = kernels::peak(level);
         assert!(peak.is_finite() && peak > 1e8, "{level:?}: {peak}");
     }
 }

@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
-use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, tile};
+use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, kernels};
 
 use super::{adjoint_geometry, geometry_of, weight_geometry};
 use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
@@ -31,8 +31,8 @@ fn normalization<'a>(
     mean: &'a FloatTensor<Flex>,
     scale: &'a FloatTensor<Flex>,
     statistics: Statistics,
-) -> tile::Normalization<'a> {
-    tile::Normalization {
+) -> kernels::Normalization<'a> {
+    kernels::Normalization {
         mean: mean.storage(),
         scale: scale.storage(),
         of_batch: statistics == Statistics::Batch,
@@ -53,7 +53,7 @@ impl SparseCoding for Flex {
         let geometry = geometry_of(&x, &weight, stride);
         let (x, weight, lambda1) = (x.to_contiguous(), weight.to_contiguous(), lambda1.to_contiguous());
         let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
-        let solution = tile::forward(
+        let solution = kernels::forward(
             &geometry,
             x.storage(),
             Some(normalization(&mean, &scale, statistics)),
@@ -93,7 +93,7 @@ impl SparseCodingVjp for Flex {
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (codes, grad_codes) = (codes.to_contiguous(), grad_codes.to_contiguous());
         let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
-        let gradients = tile::backward(
+        let gradients = kernels::backward(
             &geometry,
             x.storage(),
             Some(normalization(&mean, &scale, statistics)),
@@ -117,7 +117,7 @@ impl Convolution for Flex {
     fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
         let geometry = geometry_of(&x, &weight, stride);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let output = tile::convolution(&geometry, x.storage(), weight.storage(), SimdLevel::detect());
+        let output = kernels::convolution(&geometry, x.storage(), weight.storage(), SimdLevel::detect());
         tensor(output, geometry.codes_shape())
     }
 
@@ -129,7 +129,7 @@ impl Convolution for Flex {
     ) -> FloatTensor<Self> {
         let geometry = adjoint_geometry(&values, &weight, stride, sides);
         let (values, weight) = (values.to_contiguous(), weight.to_contiguous());
-        let output = tile::convolution_adjoint(&geometry, values.storage(), weight.storage(), SimdLevel::detect());
+        let output = kernels::convolution_adjoint(&geometry, values.storage(), weight.storage(), SimdLevel::detect());
         tensor(
             output,
             [geometry.batch, geometry.channels, geometry.height, geometry.width],
@@ -146,7 +146,8 @@ impl ConvolutionVjp for Flex {
     ) -> FloatTensor<Self> {
         let geometry = weight_geometry(&x, &grad, stride, kernel);
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
-        let gradient = tile::convolution_weight_gradient(&geometry, x.storage(), grad.storage(), SimdLevel::detect());
+        let gradient =
+            kernels::convolution_weight_gradient(&geometry, x.storage(), grad.storage(), SimdLevel::detect());
         tensor(gradient, [geometry.atoms, geometry.channels, kernel, kernel])
     }
 }
@@ -167,9 +168,9 @@ impl BatchNorm for Flex {
         let [_, channels, height, width] = x.shape().dims();
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
         let (pixels, level) = (height * width, SimdLevel::detect());
-        let (mean, variance) = tile::moments(x.storage(), channels, pixels, level);
+        let (mean, variance) = kernels::moments(x.storage(), channels, pixels, level);
         let scale = inverse_deviation(&variance, epsilon);
-        let output = tile::normalize(
+        let output = kernels::normalize(
             x.storage(),
             pixels,
             &mean,
@@ -199,7 +200,7 @@ impl BatchNormVjp for Flex {
         let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
         let (mean, variance) = (mean.to_contiguous(), variance.to_contiguous());
         let scale = inverse_deviation(variance.storage(), epsilon);
-        let (grad_x, grad_weight, grad_bias) = tile::normalize_backward(
+        let (grad_x, grad_weight, grad_bias) = kernels::normalize_backward(
             x.storage(),
             height * width,
             mean.storage(),
@@ -218,7 +219,7 @@ impl BatchNormVjp for Flex {
     fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let [_, channels, height, width] = x.shape().dims();
         let x = x.to_contiguous();
-        let (mean, variance) = tile::moments(x.storage(), channels, height * width, SimdLevel::detect());
+        let (mean, variance) = kernels::moments(x.storage(), channels, height * width, SimdLevel::detect());
         (tensor(mean, [channels]), tensor(variance, [channels]))
     }
 }

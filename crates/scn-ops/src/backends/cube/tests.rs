@@ -4,7 +4,7 @@
 
 use burn::backend::Backend;
 use burn::tensor::{TensorData, read_sync};
-use scn_solver::{BackwardOptions, ForwardOptions, conv_backward, conv_forward};
+use scn_solver::{BackwardOptions, ForwardOptions, reference};
 
 use super::*;
 
@@ -90,7 +90,7 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         },
         ..options(Method::CoordinateDescent)
     };
-    let codes = conv_forward(geometry, &x, &weight, &lambda1, &exact).unwrap().codes;
+    let codes = reference::forward(geometry, &x, &weight, &lambda1, &exact).unwrap().codes;
     for method in Method::ALL {
         let lambda1 = tensor(&lambda1, &[atoms]);
         let (found, _, active) = forward(
@@ -105,7 +105,7 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         assert_eq!(active.shape().dims(), [batch, atoms]);
     }
     let grad_codes = wave(codes.len(), 1.3, 1.0);
-    let gradients = conv_backward(geometry, &x, &weight, &codes, &grad_codes, &exact).unwrap();
+    let gradients = reference::backward(geometry, &x, &weight, &codes, &grad_codes, &exact).unwrap();
     let found = backward(
         x_tensor,
         weight_tensor,

@@ -4,7 +4,7 @@ use anyhow::Context;
 use burn::tensor::{Device, Tensor};
 use scn_data::DataError;
 use scn_ops::has_tile_kernels;
-use scn_solver::{SimdLevel, tile};
+use scn_solver::{SimdLevel, kernels};
 use scn_train::TrainError;
 
 use crate::exit::BadInput;
@@ -69,7 +69,7 @@ impl Peak {
 
     fn measure(&mut self) {
         if let Some(level) = self.level {
-            self.best = (0..BURSTS).map(|_| tile::peak(level)).fold(self.best, f64::max);
+            self.best = (0..BURSTS).map(|_| kernels::peak(level)).fold(self.best, f64::max);
         }
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use scn_ops::{sparse_code2d, sparse_code2d_vjp};
-use scn_solver::{SolveInfo, SolverError, SolverOptions, conv_backward, conv_forward};
+use scn_solver::{SolveInfo, SolverError, SolverOptions, reference};
 
 use super::problem::{Kind, Problem, transpose};
 
@@ -56,9 +56,9 @@ pub(super) fn by_reference(problem: &Problem, options: &SolverOptions) -> Result
     } else {
         lambda1.clone()
     };
-    let solution = conv_forward(geometry, x, weight, &lambda1, options)?;
+    let solution = reference::forward(geometry, x, weight, &lambda1, options)?;
     let gradients = match &problem.grad_codes {
-        Some(grad_codes) => Some(conv_backward(
+        Some(grad_codes) => Some(reference::backward(
             geometry,
             x,
             weight,

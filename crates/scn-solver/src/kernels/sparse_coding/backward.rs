@@ -1,0 +1,357 @@
+//! The implicit gradient of a layer: one masked solve per pixel and three products.
+//!
+//! With `Q_ΛΛ γ_Λ = g_Λ`: `∂L/∂x = Dγ`, `∂L/∂D = Σ xγᵀ − D Σ (γαᵀ + αγᵀ)`, `∂L/∂λ₁ = −Σ γ`, `∂L/∂λ₂ = −Σ αᵀγ`
+//! (Sun, Nasrabadi & Tran, arXiv:1701.08349, appendix B).
+
+use pulp::Simd;
+use rayon::prelude::*;
+
+use crate::kernels::aligned::Aligned;
+use crate::kernels::batch_norm::ChannelSums;
+use crate::kernels::normalization::Normalization;
+use crate::kernels::pixels::adjoint::Adjoint;
+use crate::kernels::pixels::group::{group_images, task_images};
+use crate::kernels::pixels::planes::{Planes, Source};
+use crate::kernels::pixels::tile::Tile;
+use crate::kernels::pixels::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
+use crate::kernels::pixels::window::Window;
+use crate::kernels::simd::{SimdLevel, TileShape, TileTask, masked, mul_add, rows, rows_mut};
+use crate::kernels::solve::cholesky::{Bordered, Cholesky};
+use crate::kernels::solve::gauss_seidel::Masked;
+use crate::kernels::solve::quadratic::Quadratic;
+use crate::kernels::solve::stopping::Stopping;
+use crate::kernels::solve::sweeps::{Halves, System};
+use crate::profile::{Part, Stopwatch};
+use crate::{BackwardOptions, ConvGeometry, SolverOptions};
+
+/// Gradients of a loss with respect to everything the codes depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    /// `[b, c, h, w]`, if wanted.
+    pub x: Option<Vec<f32>>,
+    /// `[n, c, k, k]`.
+    pub weight: Vec<f32>,
+    /// `[n]`.
+    pub lambda1: Vec<f32>,
+    /// Of the scalar λ₂.
+    pub lambda2: f32,
+}
+
+/// The vector-Jacobian product of [`super::forward`] at its solution.
+///
+/// `x [b, c, h, w]` before it is normalised, `weight [n, c, k, k]`, `codes` and `grad_codes` `[b, n, h', w']`. The
+/// gradient of x is computed where `wants_x` asks for it.
+///
+/// # Panics
+/// Where a slice has not the length that the geometry says.
+pub fn backward(
+    geometry: &ConvGeometry,
+    x: &[f32],
+    normalization: Option<Normalization>,
+    weight: &[f32],
+    codes: &[f32],
+    grad_codes: &[f32],
+    options: &SolverOptions,
+    wants_x: bool,
+    level: SimdLevel,
+) -> Gradients {
+    let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
+    let image = geometry.channels * geometry.height * geometry.width;
+    if let Some(normalization) = &normalization {
+        normalization.check(geometry);
+    }
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("weight", weight, n * m);
+    geometry.check("codes", codes, geometry.batch * n * pixels);
+    geometry.check("grad_codes", grad_codes, codes.len());
+    let mut gradients = Gradients {
+        x: wants_x.then(|| vec![0.0; x.len()]),
+        weight: vec![0.0; weight.len()],
+        lambda1: vec![0.0; n],
+        lambda2: 0.0,
+    };
+    if codes.is_empty() || image == 0 {
+        return gradients;
+    }
+    let shape = level.shape();
+    let diagonal = (options.lambda2 + options.backward.ridge) as f32;
+    let mut stopwatch = Stopwatch::start();
+    let quadratic = Quadratic::new(weight, n, m, diagonal, level);
+    let system = System::new(&quadratic, shape);
+    let bordered = Bordered::new(&quadratic);
+    stopwatch.lap_all(Part::Solver);
+    let layer = Layer {
+        geometry,
+        normalization,
+        shape,
+        system,
+        bordered,
+        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
+        options: options.backward,
+        images: group_images(pixels, shape.width),
+    };
+    stopwatch.lap_all(Part::Convolution);
+    let images = task_images(
+        geometry.batch,
+        layer.images,
+        partial_sums((m + n) * n, geometry.batch * pixels),
+    );
+    let tasks = x
+        .par_chunks(images * image)
+        .zip(codes.par_chunks(images * n * pixels))
+        .zip(grad_codes.par_chunks(images * n * pixels));
+    let run = |x, codes, grad_codes, grad_x| {
+        level.run(Task {
+            layer: &layer,
+            x,
+            codes,
+            grad_codes,
+            grad_x,
+        })
+    };
+    let sums: Vec<Sums> = match &mut gradients.x {
+        Some(grad_x) => tasks
+            .zip(grad_x.par_chunks_mut(images * image))
+            .map(|(((x, codes), grad_codes), grad_x)| run(x, codes, grad_codes, Some(grad_x)))
+            .collect(),
+        None => tasks
+            .map(|((x, codes), grad_codes)| run(x, codes, grad_codes, None))
+            .collect(),
+    };
+    stopwatch.skip();
+    let mut patches = Vec::with_capacity(sums.len());
+    let mut products = Vec::with_capacity(sums.len());
+    let mut input = ChannelSums::zeros(geometry.channels);
+    for sums in sums {
+        input.add(&sums.input);
+        patches.push(sums.patches);
+        products.push(sums.codes);
+        let lambda1 = gradients.lambda1.iter_mut().zip(&sums.lambda1);
+        lambda1.for_each(|(total, value)| *total += value);
+    }
+    let (patches, products) = (sum_in_order(patches), sum_in_order(products));
+    if let (Some(grad_x), Some(normalization)) = (&mut gradients.x, &normalization) {
+        stopwatch.lap_all(Part::Convolution);
+        normalization.pass_back(&input, grad_x, x, geometry, level);
+        stopwatch.lap_all(Part::BatchNorm);
+    }
+    gradients.lambda2 = -(0..n).map(|j| products.at(j, j)).sum::<f32>();
+    gradients
+        .weight
+        .par_chunks_exact_mut(m)
+        .enumerate()
+        .for_each(|(j, grad)| {
+            for (i, grad) in grad.iter_mut().enumerate() {
+                *grad = patches.at(i, j);
+            }
+            for (k, atom) in weight.chunks_exact(m).enumerate() {
+                let coupling = products.at(k, j) + products.at(j, k);
+                grad.iter_mut()
+                    .zip(atom)
+                    .for_each(|(grad, atom)| *grad -= coupling * atom);
+            }
+        });
+    stopwatch.lap_all(Part::Convolution);
+    gradients
+}
+
+struct Layer<'a> {
+    geometry: &'a ConvGeometry,
+    normalization: Option<Normalization<'a>>,
+    shape: TileShape,
+    system: System,
+    bordered: Bordered,
+    adjoint: Option<Adjoint>,
+    options: BackwardOptions,
+    /// Images per group.
+    images: usize,
+}
+
+/// Sums over pixels.
+struct Sums {
+    /// `Σ xγᵀ`.
+    patches: PatchSums,
+    /// `Σ αγᵀ`.
+    codes: PatchSums,
+    /// `−Σ γ`.
+    lambda1: Vec<f32>,
+    /// Of the gradient that reaches the normalised input, where it is normalised by the batch.
+    input: ChannelSums,
+}
+
+/// Consecutive groups of images that share one partial sum.
+struct Task<'a> {
+    layer: &'a Layer<'a>,
+    x: &'a [f32],
+    codes: &'a [f32],
+    grad_codes: &'a [f32],
+    grad_x: Option<&'a mut [f32]>,
+}
+
+impl TileTask for Task<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) -> Sums {
+        let Layer {
+            geometry,
+            normalization,
+            shape,
+            images,
+            ..
+        } = self.layer;
+        let mut stopwatch = Stopwatch::start();
+        let (shape, images) = (*shape, *images);
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut planes = Planes::of_input(geometry, images, shape);
+        let window = Window::patches(geometry, &planes, shape);
+        let mut packed = window.scratch();
+        let grid = [geometry.output_height(), geometry.output_width()];
+        let mut tile = Tile::new(grid, shape);
+        let channels = Window::of_channels(n, pixels, shape);
+        let mut packed_codes = channels.scratch();
+        let mut scratch = Scratch::new(self.layer);
+        let mut reader = self
+            .layer
+            .adjoint
+            .as_ref()
+            .map(|adjoint| adjoint.reader(geometry, images));
+        let mut grad_x = self.grad_x;
+        let groups = self.x.chunks(images * image);
+        let groups = groups.zip(self.codes.chunks(images * n * pixels));
+        let groups = groups.zip(self.grad_codes.chunks(images * n * pixels));
+        for (group, ((x, codes), grad_codes)) in groups.enumerate() {
+            let count = x.len() / image;
+            planes.fill(x, *normalization);
+            stopwatch.lap(Part::Convolution, 0);
+            for first in (0..count * pixels).step_by(shape.width) {
+                tile.place(first, count);
+                tile.load(codes, n, &mut scratch.codes);
+                tile.load(grad_codes, n, &mut scratch.rhs);
+                let operations = scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
+                stopwatch.lap(Part::Solver, 2 * operations as u64);
+                scratch.take_gamma::<S, V>(simd, first);
+                if let Some(reader) = &mut reader {
+                    tile.store_planes(&scratch.gamma, &mut reader.planes);
+                }
+                stopwatch.lap(Part::Convolution, 0);
+            }
+            let Scratch { transposed, sums, .. } = &mut scratch;
+            let pixels = count * pixels;
+            sums.patches
+                .add::<S, R, V>(simd, &window, planes.source(), &mut packed, grid, transposed, pixels);
+            let source = Source::of_channels(codes, n, grid);
+            sums.codes
+                .add::<S, R, V>(simd, &channels, source, &mut packed_codes, grid, transposed, pixels);
+            let products = (geometry.patch() + n) * n;
+            stopwatch.lap(Part::Convolution, 2 * (products * pixels) as u64);
+            if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
+                let grad_x = &mut grad_x[group * images * image..][..count * image];
+                reader.write::<S, R, V>(simd, count, grad_x);
+                let products = n * geometry.patch() * pixels;
+                stopwatch.lap(Part::Convolution, 2 * products as u64);
+                if let Some(Normalization {
+                    mean,
+                    scale,
+                    of_batch: true,
+                }) = normalization
+                {
+                    let pixels = geometry.height * geometry.width;
+                    scratch.sums.input.add_images(grad_x, x, mean, scale, pixels);
+                    stopwatch.lap(Part::BatchNorm, 0);
+                }
+            }
+        }
+        scratch.sums
+    }
+}
+
+/// What one tile needs, allocated once a task. Rows are `[pixels of the tile]`.
+struct Scratch {
+    codes: Aligned,
+    mask: Aligned,
+    /// `g_Λ`, divided by the diagonal of Q.
+    rhs: Aligned,
+    gamma: Aligned,
+    transposed: Transposed,
+    cholesky: Cholesky,
+    halves: Halves,
+    sums: Sums,
+}
+
+impl Scratch {
+    fn new(layer: &Layer) -> Self {
+        let (n, m, shape) = (layer.geometry.atoms, layer.geometry.patch(), layer.shape);
+        let atoms = layer.system.atoms();
+        let rows = || Aligned::zeros(atoms * shape.width);
+        Self {
+            codes: rows(),
+            mask: rows(),
+            rhs: rows(),
+            gamma: rows(),
+            transposed: Transposed::new(layer.images * layer.geometry.pixels(), n, shape),
+            cholesky: Cholesky::new(n, shape),
+            halves: Halves::new(atoms, shape.width),
+            sums: Sums {
+                patches: PatchSums::new(m, n, shape),
+                codes: PatchSums::new(n, n, shape),
+                lambda1: vec![0.0; n],
+                input: ChannelSums::zeros(layer.geometry.channels),
+            },
+        }
+    }
+
+    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile of `pixels` pixels; γ is 0 in idle lanes. Returns the multiply-adds.
+    #[inline(always)]
+    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
+        let (codes, rhs, gamma) = (&self.codes, &self.rhs, &mut self.gamma);
+        match self.cholesky.solve::<S, V>(simd, &layer.bordered, codes, rhs, gamma) {
+            Some(operations) => operations,
+            None => layer.geometry.atoms.pow(2) * pixels * self.sweep::<S, R, V>(simd, layer),
+        }
+    }
+
+    /// [`Self::solve`] by masked Gauss–Seidel sweeps; returns their number.
+    #[inline(always)]
+    fn sweep<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> usize {
+        let zero = simd.splat_f32s(0.0);
+        let all = simd.transmute_f32s_u32s(simd.splat_u32s(u32::MAX));
+        let mut norm = [zero; V];
+        let codes = rows::<S, V>(&self.codes);
+        let rhs = rows_mut::<S, V>(&mut self.rhs).iter_mut();
+        let masks = rows_mut::<S, V>(&mut self.mask).iter_mut();
+        for (j, ((rhs, mask), codes)) in rhs.zip(masks).zip(codes).enumerate() {
+            let scale = simd.splat_f32s(layer.system.scale(j));
+            for v in 0..V {
+                mask[v] = simd.select_f32s(simd.greater_than_f32s(codes[v], zero), all, zero);
+                let right = masked(simd, mask[v], rhs[v]);
+                norm[v] = mul_add(simd, right, right, norm[v]);
+                rhs[v] = simd.mul_f32s(right, scale);
+            }
+        }
+        let rule = Masked {
+            mask: rows::<S, V>(&self.mask),
+        };
+        let stopping = Stopping {
+            tolerance: layer.options.tolerance as f32,
+            max_iterations: layer.options.max_iterations,
+            reference: Some(norm),
+        };
+        let gamma = &mut self.gamma;
+        let solved = self
+            .halves
+            .solve::<S, _, R, V>(simd, &layer.system, &self.rhs, gamma, rule, &stopping);
+        solved.0
+    }
+
+    /// Keeps the tile's γ, whose first pixel is the group's pixel `first`, for the sums over pixels.
+    #[inline(always)]
+    fn take_gamma<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
+        self.transposed.fill(first, &self.gamma);
+        for (gamma, sum) in rows::<S, V>(&self.gamma).iter().zip(&mut self.sums.lambda1) {
+            let total = gamma.iter().fold(simd.splat_f32s(0.0), |a, &b| simd.add_f32s(a, b));
+            *sum -= simd.reduce_sum_f32s(total);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The forward solve of a layer: codes and their certificate.
+
+use pulp::Simd;
+use rayon::prelude::*;
+
+use crate::kernels::aligned::Aligned;
+use crate::kernels::normalization::Normalization;
+use crate::kernels::pixels::group::{group_images, task_images};
+use crate::kernels::pixels::planes::Planes;
+use crate::kernels::pixels::tile::Tile;
+use crate::kernels::pixels::window::Window;
+use crate::kernels::product::{Packed, correlate};
+use crate::kernels::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
+use crate::kernels::solve::coordinate_descent::NonNegative;
+use crate::kernels::solve::fista::{Momentum, Step};
+use crate::kernels::solve::quadratic::Quadratic;
+use crate::kernels::solve::stopping::{Norms, Stopping, relative};
+use crate::kernels::solve::sweeps::{Halves, System};
+use crate::profile::{Part, Stopwatch};
+use crate::{ConvGeometry, ForwardOptions, Method, SolverOptions};
+
+/// At most this many tasks; each allocates its scratch once.
+const TASKS: usize = 64;
+
+/// Codes of a batch and what their solves report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solution {
+    /// `[b, n, h', w']`.
+    pub codes: Vec<f32>,
+    /// `[b, 2, h', w']`: iterations, and the relative natural residual ρ.
+    pub solves: Vec<f32>,
+    /// `[b, n]`: at how many pixels of each image an atom is active.
+    pub active: Vec<f32>,
+}
+
+/// Solves the non-negative elastic net (SCN eq. 1) at every output pixel.
+///
+/// `x [b, c, h, w]`, normalised as it is read, `weight [n, c, k, k]`, `lambda1 [n]`. A tile stops when each of its pixels has ρ ≤ tolerance, or
+/// at the cap. A pixel whose patch or problem is not finite gets NaN codes and residual after 0 iterations.
+///
+/// # Panics
+/// Where a slice has not the length that the geometry says.
+pub fn forward(
+    geometry: &ConvGeometry,
+    x: &[f32],
+    normalization: Option<Normalization>,
+    weight: &[f32],
+    lambda1: &[f32],
+    options: &SolverOptions,
+    level: SimdLevel,
+) -> Solution {
+    let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
+    let image = geometry.channels * geometry.height * geometry.width;
+    if let Some(normalization) = &normalization {
+        normalization.check(geometry);
+    }
+    geometry.check("x", x, geometry.batch * image);
+    geometry.check("weight", weight, n * m);
+    geometry.check("lambda1", lambda1, n);
+    let mut solution = Solution {
+        codes: vec![0.0; geometry.batch * n * pixels],
+        solves: vec![0.0; geometry.batch * 2 * pixels],
+        active: vec![0.0; geometry.batch * n],
+    };
+    // Without atoms, patches or pixels the codes are empty or zero.
+    if solution.codes.is_empty() || image == 0 {
+        return solution;
+    }
+    let shape = level.shape();
+    let mut stopwatch = Stopwatch::start();
+    let solver = Solver::new(geometry, weight, options, level);
+    stopwatch.lap_all(Part::Solver);
+    let dictionary = Packed::new(n, m, shape.block, |j, i| weight[j * m + i] * solver.scale(j));
+    stopwatch.lap_all(Part::Convolution);
+    let layer = Layer {
+        geometry,
+        normalization,
+        dictionary,
+        bias: (0..n).map(|j| -lambda1[j] * solver.scale(j)).collect(),
+        solver,
+        options: options.forward,
+        images: group_images(pixels, shape.width),
+    };
+    let images = task_images(geometry.batch, layer.images, TASKS);
+    x.par_chunks(images * image)
+        .zip(solution.codes.par_chunks_mut(images * n * pixels))
+        .zip(solution.solves.par_chunks_mut(images * 2 * pixels))
+        .zip(solution.active.par_chunks_mut(images * n))
+        .for_each(|(((x, codes), solves), active)| {
+            level.run(Task {
+                layer: &layer,
+                level,
+                x,
+                codes,
+                solves,
+                active,
+            })
+        });
+    solution
+}
+
+/// The matrices of a method.
+enum Solver {
+    CoordinateDescent { system: System, inverse_lipschitz: f32 },
+    Fista { step: Step, restart: bool },
+}
+
+impl Solver {
+    fn new(geometry: &ConvGeometry, weight: &[f32], options: &SolverOptions, level: SimdLevel) -> Self {
+        let (n, m) = (geometry.atoms, geometry.patch());
+        let quadratic = Quadratic::new(weight, n, m, options.lambda2 as f32, level);
+        let method = options.forward.method;
+        match method {
+            Method::CoordinateDescent => Self::CoordinateDescent {
+                system: System::new(&quadratic, level.shape()),
+                inverse_lipschitz: 1.0 / quadratic.lipschitz(),
+            },
+            Method::Fista | Method::FistaRestart => Self::Fista {
+                step: Step::new(&quadratic, level.shape()),
+                restart: method == Method::FistaRestart,
+            },
+        }
+    }
+
+    /// What row j of b is multiplied by.
+    fn scale(&self, j: usize) -> f32 {
+        match self {
+            Self::CoordinateDescent { system, .. } => system.scale(j),
+            Self::Fista { step, .. } => step.scale(),
+        }
+    }
+
+    /// Atoms, padded to whole blocks.
+    fn atoms(&self) -> usize {
+        match self {
+            Self::CoordinateDescent { system, .. } => system.atoms(),
+            Self::Fista { step, .. } => step.atoms(),
+        }
+    }
+}
+
+struct Layer<'a> {
+    geometry: &'a ConvGeometry,
+    normalization: Option<Normalization<'a>>,
+    solver: Solver,
+    /// D, its atoms multiplied by the solver's scale.
+    dictionary: Packed,
+    /// −λ₁, multiplied likewise.
+    bias: Vec<f32>,
+    options: ForwardOptions,
+    /// Images per group.
+    images: usize,
+}
+
+/// Some images of the batch and their part of the solution.
+struct Task<'a> {
+    layer: &'a Layer<'a>,
+    level: SimdLevel,
+    x: &'a [f32],
+    codes: &'a mut [f32],
+    solves: &'a mut [f32],
+    active: &'a mut [f32],
+}
+
+impl TileTask for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        let Self { layer, level, .. } = self;
+        let mut stopwatch = Stopwatch::start();
+        let (geometry, shape) = (layer.geometry, level.shape());
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut planes = Planes::of_input(geometry, layer.images, shape);
+        let window = Window::patches(geometry, &planes, shape);
+        let mut packed = window.scratch();
+        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], shape);
+        let mut scratch = Scratch::new(layer, shape.width);
+        let groups = self.x.chunks(layer.images * image);
+        let groups = groups.zip(self.codes.chunks_mut(layer.images * n * pixels));
+        let groups = groups.zip(self.solves.chunks_mut(layer.images * 2 * pixels));
+        for ((x, codes), solves) in groups {
+            let images = x.len() / image;
+            planes.fill(x, layer.normalization);
+            for first in (0..images * pixels).step_by(shape.width) {
+                tile.place(first, images);
+                let patches = tile.view::<V>(&window, planes.source(), &mut packed);
+                correlate::<S, R, V>(simd, &layer.dictionary, patches, &layer.bias, &mut scratch.b);
+                stopwatch.lap(Part::Convolution, 2 * (n * geometry.patch() * tile.pixels()) as u64);
+                let iterations = scratch.solve::<S, R, V>(simd, layer, tile.pixels());
+                tile.store(&scratch.codes, n, codes);
+                tile.store(&scratch.report, 2, solves);
+                stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * iterations) as u64);
+            }
+        }
+        for (active, plane) in self.active.iter_mut().zip(self.codes.chunks_exact(pixels)) {
+            *active = plane.iter().map(|&code| u32::from(code > 0.0)).sum::<u32>() as f32;
+        }
+        stopwatch.lap(Part::Solver, 0);
+    }
+}
+
+/// What one tile needs, allocated once a task. Rows are `[pixels of the tile]`.
+struct Scratch {
+    /// `b = Dᵀx − λ₁`, its rows multiplied by the solver's scale.
+    b: Aligned,
+    codes: Aligned,
+    /// Iterations and ρ.
+    report: Aligned,
+    /// 0 where a pixel's b is finite, else NaN.
+    defect: Aligned,
+    state: State,
+}
+
+/// What the method keeps between iterations.
+enum State {
+    CoordinateDescent(Halves),
+    Fista(Momentum),
+}
+
+impl Scratch {
+    fn new(layer: &Layer, width: usize) -> Self {
+        let atoms = layer.solver.atoms();
+        Self {
+            b: Aligned::zeros(atoms * width),
+            codes: Aligned::zeros(atoms * width),
+            report: Aligned::zeros(2 * width),
+            defect: Aligned::zeros(width),
+            state: match layer.solver {
+                Solver::CoordinateDescent { .. } => State::CoordinateDescent(Halves::new(atoms, width)),
+                Solver::Fista { .. } => State::Fista(Momentum::new(atoms, width)),
+            },
+        }
+    }
+
+    /// Solves the tile's problems and reports on its first `pixels`; returns the iterations.
+    #[inline(always)]
+    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
+        let width = V * S::F32_LANES;
+        self.find_defects::<S, V>(simd);
+        let defective = self.defect.iter().any(|v| v.is_nan());
+        if defective {
+            self.neutralize(width);
+        }
+        let (iterations, norms) = self.iterate::<S, R, V>(simd, layer);
+        let (spent, residuals) = self.report.split_at_mut(width);
+        rows_mut::<S, V>(residuals)[0] = relative(simd, &norms);
+        spent.fill(iterations as f32);
+        if defective {
+            let defects = self.defect[..pixels]
+                .iter()
+                .enumerate()
+                .filter(|(_, defect)| defect.is_nan());
+            for (p, &defect) in defects {
+                spent[p] = 0.0;
+                residuals[p] = defect;
+                for codes in self.codes.chunks_exact_mut(width).take(layer.geometry.atoms) {
+                    codes[p] = defect;
+                }
+            }
+        }
+        iterations
+    }
+
+    #[inline(always)]
+    fn find_defects<S: Simd, const V: usize>(&mut self, simd: S) {
+        let zero = simd.splat_f32s(0.0);
+        let mut defect = [zero; V];
+        for b in rows::<S, V>(&self.b) {
+            for v in 0..V {
+                // Zero times infinity or NaN is NaN.
+                defect[v] = mul_add(simd, b[v], zero, defect[v]);
+            }
+        }
+        rows_mut::<S, V>(&mut self.defect)[0] = defect;
+    }
+
+    /// Gives defective pixels a problem whose solution is 0, so that they do not hold up their tile.
+    fn neutralize(&mut self, width: usize) {
+        for b in self.b.chunks_exact_mut(width) {
+            let defects = b.iter_mut().zip(self.defect.iter());
+            defects
+                .filter(|(_, defect)| defect.is_nan())
+                .for_each(|(b, _)| *b = -1.0);
+        }
+    }
+
+    /// Iterates until every pixel's ρ is at most the tolerance; returns the iterations and the norms at the codes.
+    #[inline(always)]
+    fn iterate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> (usize, Norms<S, V>) {
+        let Self { b, codes, state, .. } = self;
+        let stopping = Stopping {
+            tolerance: layer.options.tolerance as f32,
+            max_iterations: layer.options.max_iterations,
+            reference: None,
+        };
+        match (&layer.solver, state) {
+            (
+                Solver::CoordinateDescent {
+                    system,
+                    inverse_lipschitz,
+                },
+                State::CoordinateDescent(halves),
+            ) => {
+                let rule = NonNegative {
+                    inverse_lipschitz: *inverse_lipschitz,
+                };
+                halves.solve::<S, _, R, V>(simd, system, b, codes, rule, &stopping)
+            }
+            (Solver::Fista { step, restart }, State::Fista(momentum)) => {
+                momentum.solve::<S, R, V>(simd, step, b, codes, *restart, &stopping)
+            }
+            _ => unreachable!("the state is made for the layer's solver"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The plain convolution and its gradients against their definition in f64.
+
+use scn_solver::{ConvGeometry, SimdLevel, kernels};
+
+use crate::assert_close;
+use crate::common::Noise;
+
+const ACCURACY: f64 = 2e-5;
+
+struct Case {
+    geometry: ConvGeometry,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    grad: Vec<f32>,
+}
+
+impl Case {
+    fn random(x: [usize; 4], weight: [usize; 4], stride: usize) -> Self {
+        let geometry = ConvGeometry::new(x, weight, stride).unwrap();
+        let mut noise = Noise::seeded(3);
+        let mut uniform = |len: usize| noise.uniform(len, -1.0, 1.0);
+        Self {
+            geometry,
+            x: uniform(x.iter().product()),
+            weight: uniform(weight.iter().product()),
+            grad: uniform(geometry.codes_shape().iter().product()),
+        }
+    }
+
+    /// Every product of the convolution: places in x, weight and output.
+    fn for_each_product(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let g = &self.geometry;
+        let (k, pad) = (g.kernel, g.padding());
+        for (output, _) in self.grad.iter().enumerate() {
+            let (pixel, plane) = (output % g.pixels(), output / g.pixels());
+            let (image, atom) = (plane / g.atoms, plane % g.atoms);
+            let (row, column) = (pixel / g.output_width(), pixel % g.output_width());
+            for i in 0..g.patch() {
+                let (c, ky, kx) = (i / (k * k), i / k % k, i % k);
+                let (y, x) = (row * g.stride + ky, column * g.stride + kx);
+                if (pad..pad + g.height).contains(&y) && (pad..pad + g.width).contains(&x) {
+                    let at = ((image * g.channels + c) * g.height + y - pad) * g.width + x - pad;
+                    visit(at, atom * g.patch() + i, output);
+                }
+            }
+        }
+    }
+}
+
+/// Vectors that lie within rows and such that do not, partial tiles, every stride and kernel, channels and filters
+/// that do not fill blocks.
+fn cases() -> Vec<Case> {
+    vec![
+        Case::random([2, 3, 32, 32], [5, 3, 3, 3], 1),
+        Case::random([1, 4, 7, 16], [16, 4, 3, 3], 1),
+        Case::random([3, 4, 9, 6], [13, 4, 3, 3], 2),
+        Case::random([2, 9, 32, 32], [8, 9, 3, 3], 2),
+        Case::random([2, 3, 31, 33], [17, 3, 3, 3], 2),
+        Case::random([2, 2, 10, 7], [5, 2, 5, 5], 3),
+        Case::random([5, 6, 4, 4], [40, 6, 3, 3], 1),
+        Case::random([2, 5, 8, 8], [3, 5, 1, 1], 1),
+        Case::random([2, 5, 9, 8], [3, 5, 1, 1], 2),
+        Case::random([1, 1, 96, 96], [1, 1, 3, 3], 1),
+        Case::random([4, 3, 8, 8], [9, 3, 3, 3], 1),
+        Case::random([3, 4, 16, 16], [5, 4, 3, 3], 2),
+        Case::random([2, 2, 8, 2], [3, 2, 7, 7], 1),
+        Case::random([2, 3, 24, 48], [4, 3, 5, 5], 3),
+        Case::random([2, 3, 16, 16], [4, 3, 1, 1], 4),
+        Case::random([70, 1, 1, 1], [2, 1, 3, 3], 1),
+    ]
+}
+
+#[test]
+fn the_output_and_both_gradients_are_those_of_the_definition() {
+    for case in cases() {
+        let Case {
+            geometry,
+            x,
+            weight,
+            grad,
+        } = &case;
+        let (mut output, mut grad_x, mut grad_weight) = (
+            vec![0.0f64; grad.len()],
+            vec![0.0f64; x.len()],
+            vec![0.0f64; weight.len()],
+        );
+        case.for_each_product(|i, j, o| {
+            let (x, weight, grad) = (f64::from(x[i]), f64::from(weight[j]), f64::from(grad[o]));
+            output[o] += x * weight;
+            grad_x[i] += grad * weight;
+            grad_weight[j] += grad * x;
+        });
+        for level in SimdLevel::available() {
+            let name = format!("{} {geometry:?}", level.name());
+            assert_close(
+                &name,
+                &kernels::convolution(geometry, x, weight, level),
+                &output,
+                ACCURACY,
+            );
+            let found = kernels::convolution_adjoint(geometry, grad, weight, level);
+            assert_close(&format!("{name} x"), &found, &grad_x, ACCURACY);
+            let found = kernels::convolution_weight_gradient(geometry, x, grad, level);
+            assert_close(&format!("{name} weight"), &found, &grad_weight, ACCURACY);
+        }
+    }
+}
+
+#[test]
+fn empty_batches_have_empty_outputs_and_zero_gradients() {
+    for level in SimdLevel::available() {
+        let case = Case::random([0, 3, 8, 8], [4, 3, 3, 3], 1);
+        assert!(kernels::convolution(&case.geometry, &case.x, &case.weight, level).is_empty());
+        assert!(kernels::convolution_adjoint(&case.geometry, &case.grad, &case.weight, level).is_empty());
+        let grad_weight = kernels::convolution_weight_gradient(&case.geometry, &case.x, &case.grad, level);
+        assert_eq!(grad_weight, vec![0.0; 4 * 27]);
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let case = Case::random([37, 5, 8, 8], [12, 5, 3, 3], 1);
+    let level = SimdLevel::detect();
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let output = kernels::convolution(&case.geometry, &case.x, &case.weight, level);
+            let grad_x = kernels::convolution_adjoint(&case.geometry, &case.grad, &case.weight, level);
+            let grad_weight = kernels::convolution_weight_gradient(&case.geometry, &case.x, &case.grad, level);
+            (output, grad_x, grad_weight)
+        })
+    };
+    assert_eq!(run(1), run(5));
+}
