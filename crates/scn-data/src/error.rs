@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cifar10_c::FETCH;
+use crate::catalogue::DatasetKind;
+use crate::corruption::cifar10_c::FETCH;
 use crate::corruption::{Corruption, Noise};
-use crate::kind::DatasetKind;
 
 /// Why data could not be read or prepared. Every message says what was found, what was expected and what to do;
 /// causes of the operating system are in [`std::error::Error::source`].

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 use serde::Serialize;
 
+use crate::catalogue::{Archive, DataFile, DatasetInfo, DatasetKind, Decoded, Source};
 use crate::error::DataError;
-use crate::kind::{Archive, DataFile, DatasetInfo, DatasetKind, Decoded, Source};
 
 const BUFFER_BYTES: usize = 1 << 18;
 

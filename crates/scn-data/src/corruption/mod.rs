@@ -2,6 +2,8 @@
 //! corruptions and perturbations", ICLR 2019, arXiv:1903.12261). Formulas and severities are those of the authors'
 //! program, `ImageNet-C/create_c/make_cifar_c.py` of github.com/hendrycks/robustness; the draws are this crate's own.
 
+pub(crate) mod cifar10_c;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;

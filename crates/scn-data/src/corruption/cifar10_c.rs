@@ -6,11 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cifar::CIFAR10;
 use crate::corruption::Corruption;
 use crate::error::DataError;
 use crate::image_set::ImageSet;
-use crate::npy::{Dtype, NpyFile};
+use crate::sources::cifar::CIFAR10;
+use crate::sources::npy::{Dtype, NpyFile};
 
 /// How to get the files, as an imperative clause.
 pub(crate) const FETCH: &str =

@@ -8,12 +8,12 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
+use crate::catalogue::{DatasetInfo, DatasetKind, Source, Split};
 use crate::image_set::ImageSet;
-use crate::kind::{DatasetInfo, DatasetKind, Source, Split};
 use crate::random::{Purpose, stream};
 use crate::split::draw_evenly;
 
-static FILE: &[u8] = include_bytes!("../../../datasets/digits.csv.gz");
+static FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
 
 const TRAIN_IMAGES: usize = 1437;
 const TEST_IMAGES: usize = 360;

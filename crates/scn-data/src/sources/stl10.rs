@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
+use crate::catalogue::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Decoded, Source, Split};
 use crate::error::DataError;
-use crate::files::FileReader;
-use crate::kind::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Decoded, Source, Split};
+use crate::sources::file_reader::FileReader;
 
 const SHAPE: [usize; 3] = [3, 96, 96];
 const TRAIN_IMAGES: usize = 5_000;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::catalogue::{DataFile, DatasetInfo, DatasetKind};
 use crate::error::DataError;
-use crate::kind::{DataFile, DatasetInfo, DatasetKind};
 
 const BUFFER_BYTES: usize = 1 << 18;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

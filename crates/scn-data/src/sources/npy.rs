@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str;
 
 use crate::error::DataError;
-use crate::files::{io_error, open};
+use crate::sources::file_reader::{io_error, open};
 
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 /// Longest header that is read, as in numpy: a damaged length must not fill the memory.

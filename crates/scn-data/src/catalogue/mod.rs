@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::image_set::ImageSet;
-use crate::{cifar, digits, idx, stl10};
+use crate::sources::{cifar, digits, idx, stl10};
 
 /// A dataset, named in experiment files and on the command line as by [`DatasetKind::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
+use crate::catalogue::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Decoded, Source, Split};
 use crate::error::DataError;
-use crate::files::FileReader;
-use crate::kind::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Decoded, Source, Split};
+use crate::sources::file_reader::FileReader;
 
 const HOMEPAGE: &str = "https://www.cs.toronto.edu/~kriz/cifar.html";
 const SHAPE: [usize; 3] = [3, 32, 32];
