@@ -25,7 +25,9 @@
 mod augmentation;
 mod catalogue;
 mod corruption;
+mod dataset;
 mod error;
+mod hex;
 mod image_set;
 mod loader;
 mod noise;
@@ -36,9 +38,10 @@ mod split;
 mod verify;
 
 pub use augmentation::{Augmentation, Transform};
-pub use catalogue::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Split, read};
+pub use catalogue::{DatasetKind, read};
 pub use corruption::cifar10_c::{find_cifar10_c, read_cifar10_c};
 pub use corruption::{Corruption, Noise, corrupt};
+pub use dataset::{Archive, Content, DataFile, DatasetInfo, Split};
 pub use error::DataError;
 pub use image_set::ImageSet;
 pub use loader::{Batch, Batches, Loader, epoch_order};

@@ -1,44 +1,22 @@
-//! The 1,797 real 8×8 digits embedded in the program: the test part of "Optical Recognition of Handwritten
-//! Digits" (Alpaydin & Kaynak, UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0), pixels 0 to 16.
-//!
-//! The set has no official division. Held out as the test set are 360 images, drawn evenly from the classes by a
-//! fixed stream; the other 1,437 are the training set. Both keep the order of the file.
+//! Optical digits as gzipped text inside the program, a line the pixels and the label of an image, and their division
+//! into a training and a test set, which the original has not.
 
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use crate::catalogue::{DatasetInfo, DatasetKind, Source, Split};
+use crate::dataset::{DatasetInfo, Split};
 use crate::image_set::ImageSet;
 use crate::random::{Purpose, stream};
 use crate::split::draw_evenly;
 
-static FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
-
-const TRAIN_IMAGES: usize = 1437;
-const TEST_IMAGES: usize = 360;
+/// The seed of the division.
 const SPLIT_SEED: u64 = 0;
 
-pub(crate) static DIGITS: DatasetInfo = DatasetInfo {
-    kind: DatasetKind::Digits,
-    name: "digits",
-    title: "Optical digits",
-    shape: [1, 8, 8],
-    pixel_max: 16,
-    class_names: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-    train_images: TRAIN_IMAGES,
-    test_images: TEST_IMAGES,
-    directory: "",
-    homepage: "https://doi.org/10.24432/C50P49",
-    fetch: "nothing: the images are part of the program",
-    files: &[],
-    archives: &[],
-    source: Source::Embedded(read),
-};
-
-fn read(split: Split) -> ImageSet {
+/// One split; the test images are drawn evenly from the classes.
+pub(crate) fn read(file: &[u8], info: &DatasetInfo, split: Split) -> ImageSet {
     let mut text = String::new();
-    GzDecoder::new(FILE)
+    GzDecoder::new(file)
         .read_to_string(&mut text)
         .expect("the embedded digits decompress");
     let mut images = Vec::new();
@@ -54,8 +32,8 @@ fn read(split: Split) -> ImageSet {
         );
         labels.push(label.parse().expect("an embedded label is a number"));
     }
-    let all = ImageSet::new(DIGITS.shape, DIGITS.pixel_max, images, labels);
-    let (test, train) = draw_evenly(&all, TEST_IMAGES, stream(SPLIT_SEED, Purpose::DigitsTest, 0, 0));
+    let all = ImageSet::new(info.shape, info.pixel_max, images, labels);
+    let (test, train) = draw_evenly(&all, info.test_images, stream(SPLIT_SEED, Purpose::DigitsTest, 0, 0));
     all.select(match split {
         Split::Train => &train,
         Split::Test => &test,
