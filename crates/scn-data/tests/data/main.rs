@@ -11,6 +11,7 @@ mod corruption;
 mod digits;
 mod files;
 mod idx;
+mod image_set;
 mod loader;
 mod location;
 mod noise;
