@@ -1,47 +1,52 @@
 //! Errors of the data crate.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use crate::cifar10_c::FETCH;
-use crate::corruption::{Corruption, Noise};
-use crate::kind::DatasetKind;
+use crate::dataset::DatasetInfo;
 
 /// Why data could not be read or prepared. Every message says what was found, what was expected and what to do;
 /// causes of the operating system are in [`std::error::Error::source`].
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A dataset name that is none.
-    #[error("there is no dataset {name:?}: choose one of {}", DatasetKind::names())]
+    #[error("there is no dataset {name:?}: choose one of {known}")]
     UnknownDataset {
         /// The name given.
         name: String,
+        /// Every name.
+        known: String,
     },
     /// A name of noise that is none.
-    #[error("there is no noise {name:?}: choose one of {}", Noise::names())]
+    #[error("there is no noise {name:?}: choose one of {known}")]
     UnknownNoise {
         /// The name given.
         name: String,
+        /// Every name.
+        known: String,
     },
     /// A severity that no corruption has.
     #[error(
         "a corruption of severity {severity} does not exist: choose {} (weakest) to {} (strongest)",
-        Corruption::SEVERITIES.start(),
-        Corruption::SEVERITIES.end()
+        known.start(),
+        known.end()
     )]
     Severity {
         /// The severity asked for.
         severity: u8,
+        /// The severities there are.
+        known: RangeInclusive<u8>,
     },
     /// The data directory does not exist or is no directory.
     #[error(
         "{dataset}: the data directory {} {problem}: set data.dir to the directory that holds the datasets, or {}",
         path.display(),
-        dataset.info().fetch
+        dataset.fetch
     )]
     NoDirectory {
         /// The dataset looked for.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The directory searched.
         path: PathBuf,
         /// What is wrong with it.
@@ -52,21 +57,21 @@ pub enum DataError {
         "{dataset}: no file {} in {}: {}, or set data.dir to the directory that holds the datasets",
         names.join(" or "),
         directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "),
-        dataset.info().fetch
+        dataset.fetch
     )]
     Missing {
         /// The dataset looked for.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The names the file may have.
         names: &'static [&'static str],
         /// The directories searched.
         directories: Vec<PathBuf>,
     },
     /// A directory, socket or the like where a file should be.
-    #[error("{dataset}: {} is not a regular file: move it away and {}", path.display(), dataset.info().fetch)]
+    #[error("{dataset}: {} is not a regular file: move it away and {}", path.display(), dataset.fetch)]
     NotAFile {
         /// The dataset being read.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// What is no file.
         path: PathBuf,
     },
@@ -82,19 +87,22 @@ pub enum DataError {
     },
     /// A file of the wrong length: truncated, with bytes after its end, or another file.
     #[error(
-        "{dataset}: {} holds {found} bytes{}, expected {expected}: the file is {}; {} again",
+        "{dataset}: {} holds {}{found} bytes{}, expected {expected}: the file is {}; {} again",
         path.display(),
+        if *ends { "" } else { "at least " },
         if *compressed { " after decompression" } else { "" },
         if found < expected { "truncated or foreign" } else { "foreign or has bytes after its end" },
-        dataset.info().fetch
+        dataset.fetch
     )]
     Size {
         /// The dataset being read.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The file.
         path: PathBuf,
-        /// Its bytes, decompressed.
+        /// Its bytes, decompressed, or as many of them as were read.
         found: u64,
+        /// Whether it ends after these bytes; what goes on for long is not read to its end.
+        ends: bool,
         /// The bytes of the official file, decompressed.
         expected: u64,
         /// Whether the file is compressed.
@@ -104,11 +112,11 @@ pub enum DataError {
     #[error(
         "{dataset}: {} starts with {found}, expected {expected}: the file is damaged or belongs to another dataset; {} again",
         path.display(),
-        dataset.info().fetch
+        dataset.fetch
     )]
     Header {
         /// The dataset being read.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The file.
         path: PathBuf,
         /// How it starts.
@@ -120,11 +128,11 @@ pub enum DataError {
     #[error(
         "{dataset}: {}, record {record}: label {label} is not in {smallest}..={largest}: the file is damaged or belongs to another dataset; {} again",
         path.display(),
-        dataset.info().fetch
+        dataset.fetch
     )]
     Label {
         /// The dataset being read.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The file.
         path: PathBuf,
         /// Index of the record in this file.
@@ -137,28 +145,36 @@ pub enum DataError {
         largest: u8,
     },
     /// A gzip stream that does not decompress.
-    #[error("{dataset}: {} does not decompress, it is truncated or damaged: {} again", path.display(), dataset.info().fetch)]
+    #[error("{dataset}: {} does not decompress, it is truncated or damaged: {} again", path.display(), dataset.fetch)]
     Gzip {
         /// The dataset being read.
-        dataset: DatasetKind,
+        dataset: &'static DatasetInfo,
         /// The file.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
-    /// CIFAR-10-C or one of its files is not there.
+    /// A folder or a file that is not in its one place.
     #[error(
-        "cifar10-c: {} does not exist: {}, or set data.dir to the directory that holds the datasets",
+        "{dataset}: {} does not exist: {}, or set data.dir to the directory that holds the datasets",
         path.display(),
-        FETCH
+        dataset.fetch
     )]
-    MissingCifar10C {
+    Absent {
+        /// The dataset looked for.
+        dataset: &'static DatasetInfo,
         /// Where the folder or file was looked for.
         path: PathBuf,
     },
-    /// A file of CIFAR-10-C that is not what the official one is.
-    #[error("cifar10-c: {} {found}, expected {expected}: the file is damaged or foreign; {} again", path.display(), FETCH)]
+    /// A `.npy` file that is not what the official one is.
+    #[error(
+        "{dataset}: {} {found}, expected {expected}: the file is damaged or foreign; {} again",
+        path.display(),
+        dataset.fetch
+    )]
     Npy {
+        /// The dataset being read.
+        dataset: &'static DatasetInfo,
         /// The file.
         path: PathBuf,
         /// What it is or holds, as a verb and its object.

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use crate::hex::hex;
+
 /// An immutable, never empty set of labelled images. Clones and subsets share the pixels.
 ///
 /// An image has a position in this set, `0..count()`, and a record: its index in the official split it was read
@@ -126,6 +130,27 @@ impl ImageSet {
     /// If the position is out of range.
     pub fn record(&self, position: usize) -> u32 {
         self.storage.records[self.places[position] as usize]
+    }
+
+    /// A digest of everything that loaders see of the set: two sets with the same fingerprint give the same batches.
+    ///
+    /// It is the SHA-256, in 64 lower-case hexadecimal digits, of these little-endian numbers: how many images there
+    /// are, `c`, `h` and `w` (64 bits each), the largest pixel value (8 bits), and for each image in order its
+    /// record (32 bits), its label (16 bits) and its pixels `[c, h, w]` (8 bits each). Nothing is copied; all of
+    /// CIFAR-10 takes a fraction of a second.
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        let [channels, height, width] = self.shape();
+        for number in [self.count(), channels, height, width] {
+            digest.update((number as u64).to_le_bytes());
+        }
+        digest.update([self.pixel_max()]);
+        for position in 0..self.count() {
+            digest.update(self.record(position).to_le_bytes());
+            digest.update(self.label(position).to_le_bytes());
+            digest.update(self.image(position));
+        }
+        hex(&digest.finalize())
     }
 
     /// Images of each class that occurs, up to the largest label.

@@ -23,30 +23,27 @@
 //! ```
 
 mod augmentation;
-mod cifar;
-mod cifar10_c;
+mod catalogue;
 mod corruption;
-mod digits;
+mod dataset;
 mod error;
-mod files;
-mod idx;
+mod hex;
 mod image_set;
-mod kind;
 mod loader;
 mod noise;
 mod normalization;
-mod npy;
 mod random;
+mod sources;
 mod split;
-mod stl10;
 mod verify;
 
 pub use augmentation::{Augmentation, Transform};
-pub use cifar10_c::{find_cifar10_c, read_cifar10_c};
+pub use catalogue::{DatasetKind, read};
+pub use corruption::cifar10_c::{find_cifar10_c, read_cifar10_c};
 pub use corruption::{Corruption, Noise, corrupt};
+pub use dataset::{Archive, Content, DataFile, DatasetInfo, Split};
 pub use error::DataError;
 pub use image_set::ImageSet;
-pub use kind::{Archive, Content, DataFile, DatasetInfo, DatasetKind, Split, read};
 pub use loader::{Batch, Batches, Loader, epoch_order};
 pub use noise::noise;
 pub use normalization::{MeanSubtraction, Normalization};

@@ -2,8 +2,8 @@
 
 use rand_chacha::rand_core::Rng;
 
+use crate::catalogue::DatasetKind;
 use crate::image_set::ImageSet;
-use crate::kind::DatasetKind;
 use crate::random::{Purpose, below, stream};
 
 /// `images` images of the dataset's shape with independent, uniform pixels and labels, by `seed` alone.

@@ -1,7 +1,6 @@
 //! Checking the files of a dataset, and its official download where that lies beside them.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -9,8 +8,12 @@ use std::path::{Path, PathBuf};
 use md5::{Digest, Md5};
 use serde::Serialize;
 
+use crate::catalogue::DatasetKind;
+use crate::dataset::{Archive, DataFile, DatasetInfo};
 use crate::error::DataError;
-use crate::kind::{Archive, DataFile, DatasetInfo, DatasetKind, Decoded, Source};
+use crate::hex::hex;
+use crate::sources::location::{check_directory, directories, locate};
+use crate::sources::{Decode, Decoded, Source};
 
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -71,19 +74,20 @@ impl Verification {
 /// Problems of the files are part of the report; errors are a data directory that does not exist and downloads that
 /// cannot be read.
 pub fn verify(kind: DatasetKind, data_dir: &Path) -> Result<Verification, DataError> {
-    let info = kind.info();
+    let dataset = kind.dataset();
+    let info = &dataset.info;
     let mut verification = Verification {
         dataset: kind,
         files: Vec::new(),
         archives: Vec::new(),
     };
-    if let Source::Files(decode) = info.source {
-        info.check_directory(data_dir)?;
+    if let Source::Files(decode) = dataset.source {
+        check_directory(info, data_dir)?;
         for file in info.files {
             verification.files.push(verify_file(info, file, data_dir, decode));
         }
         for archive in info.archives {
-            for path in info.directories(data_dir).map(|directory| directory.join(archive.name)) {
+            for path in directories(info, data_dir).map(|directory| directory.join(archive.name)) {
                 if path.is_file() {
                     verification.archives.push(verify_archive(info, archive, path)?);
                 }
@@ -93,19 +97,14 @@ pub fn verify(kind: DatasetKind, data_dir: &Path) -> Result<Verification, DataEr
     Ok(verification)
 }
 
-fn verify_file(
-    info: &DatasetInfo,
-    file: &DataFile,
-    data_dir: &Path,
-    decode: fn(&DatasetInfo, &DataFile, &Path, &mut Decoded) -> Result<(), DataError>,
-) -> FileReport {
+fn verify_file(info: &'static DatasetInfo, file: &DataFile, data_dir: &Path, decode: Decode) -> FileReport {
     let mut report = FileReport {
         name: file.names[0],
         path: None,
         bytes: None,
         problem: None,
     };
-    let checked = info.locate(file, data_dir).and_then(|path| {
+    let checked = locate(info, file, data_dir).and_then(|path| {
         report.bytes = fs::metadata(&path).ok().map(|metadata| metadata.len());
         let path = report.path.insert(path);
         decode(info, file, path, &mut Decoded::default())
@@ -142,11 +141,7 @@ fn verify_archive(info: &DatasetInfo, archive: &Archive, path: PathBuf) -> Resul
             });
         }
     };
-    let mut md5 = String::new();
-    for byte in digest {
-        // Writing to a string cannot fail.
-        let _ = write!(md5, "{byte:02x}");
-    }
+    let md5 = hex(&digest);
     let official = bytes == archive.bytes && md5 == archive.md5;
     let is_data_file = info.files.iter().any(|file| file.names.contains(&archive.name));
     Ok(ArchiveReport {

@@ -46,6 +46,7 @@ enum Command {
     Bench(commands::bench::Args),
     Solve(commands::solve::Args),
     Data(commands::data::Args),
+    Device(commands::device::Args),
     Config(commands::config::Args),
     Completions(commands::completions::Args),
 }
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => commands::bench::run(args),
         Command::Solve(args) => commands::solve::run(args),
         Command::Data(args) => commands::data::run(args),
+        Command::Device(args) => commands::device::run(args),
         Command::Config(args) => commands::config::run(args),
         Command::Completions(args) => commands::completions::run(args),
     };

@@ -351,7 +351,7 @@ fn noises_are_named() {
         assert_eq!(serde_json::to_string(&noise).unwrap(), format!("{name:?}"));
     }
     let error = "Gaussian".parse::<Noise>().unwrap_err();
-    assert!(matches!(&error, DataError::UnknownNoise { name } if name == "Gaussian"));
+    assert!(matches!(&error, DataError::UnknownNoise { name, .. } if name == "Gaussian"));
     assert_eq!(
         error.to_string(),
         "there is no noise \"Gaussian\": choose one of gaussian, shot, speckle, impulse"

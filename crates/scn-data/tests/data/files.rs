@@ -6,11 +6,33 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use scn_data::ImageSet;
+use scn_data::{DatasetKind, ImageSet, Split, read};
 
 /// First test labels of the real files.
 pub const MNIST_TEST: [u8; 10] = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9];
 pub const FASHION_TEST: [u8; 10] = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7];
+
+/// Bytes written at offsets.
+pub type Patches = &'static [(u64, &'static [u8])];
+
+/// Check that a message contains all of these.
+pub fn expect_parts<'a>(message: &str, parts: impl IntoIterator<Item = &'a str>) {
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+/// Check that reading a test split fails with a message that names the dataset and the file, gives advice and contains
+/// the parts.
+pub fn expect_refusal(kind: DatasetKind, data_dir: &Path, file: &str, parts: &[&str]) {
+    let message = read(kind, Split::Test, data_dir).expect_err(file).to_string();
+    let named = data_dir.join(file);
+    expect_parts(
+        &message,
+        parts.iter().copied().chain([named.to_str().unwrap(), kind.name()]),
+    );
+    assert!(message.contains("download"), "no advice in: {message}");
+}
 
 /// A file of zeros, which takes no room on disk, with bytes written over it at offsets.
 pub fn write_sparse(path: &Path, length: u64, patches: &[(u64, &[u8])]) {

@@ -2,16 +2,22 @@
 #![allow(clippy::unwrap_used)]
 
 mod augmentation;
+mod catalogue;
+mod cifar;
 mod cifar10_c;
+mod cifar10_c_files;
+mod claims;
 mod corruption;
-mod damaged;
 mod digits;
 mod files;
-mod kinds;
+mod idx;
+mod image_set;
 mod loader;
+mod location;
 mod noise;
 mod normalization;
-mod readers;
+mod npy;
 mod real;
 mod split;
+mod stl10;
 mod verify;

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::dataset::{DataFile, DatasetInfo};
 use crate::error::DataError;
-use crate::kind::{DataFile, DatasetInfo, DatasetKind};
 
 const BUFFER_BYTES: usize = 1 << 18;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Bytes after the end that are counted, for the message; a few kilobytes can decompress to gigabytes.
+const SURPLUS_MAX: u64 = 1 << 20;
 
 /// A file opened for reading front to back, which knows how long it should be.
 pub(crate) struct FileReader {
-    dataset: DatasetKind,
+    dataset: &'static DatasetInfo,
     path: PathBuf,
     expected: u64,
     /// Length on disk.
@@ -26,7 +28,7 @@ pub(crate) struct FileReader {
 
 impl FileReader {
     /// Open a file that is never compressed and check its length.
-    pub(crate) fn open(info: &DatasetInfo, file: &DataFile, path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn open(info: &'static DatasetInfo, file: &DataFile, path: &Path) -> Result<Self, DataError> {
         let (reader, length) = open(path)?;
         let reader = Self::new(info, file, path, length, false, Box::new(reader));
         reader.check_length()?;
@@ -35,7 +37,7 @@ impl FileReader {
 
     /// Open a file that may be gzipped; its first bytes tell, whatever its name. The caller checks its header,
     /// which explains more than a length, and then calls [`FileReader::check_length`].
-    pub(crate) fn open_maybe_gzip(info: &DatasetInfo, file: &DataFile, path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn open_maybe_gzip(info: &'static DatasetInfo, file: &DataFile, path: &Path) -> Result<Self, DataError> {
         let (mut reader, length) = open(path)?;
         let compressed = reader
             .fill_buf()
@@ -50,7 +52,7 @@ impl FileReader {
     }
 
     fn new(
-        info: &DatasetInfo,
+        info: &'static DatasetInfo,
         file: &DataFile,
         path: &Path,
         length: u64,
@@ -59,7 +61,7 @@ impl FileReader {
     ) -> Self {
         let path = path.to_owned();
         FileReader {
-            dataset: info.kind,
+            dataset: info,
             path,
             expected: file.bytes,
             length,
@@ -74,7 +76,7 @@ impl FileReader {
         if self.compressed || self.length == self.expected {
             Ok(())
         } else {
-            Err(self.size(self.length))
+            Err(self.size(self.length, true))
         }
     }
 
@@ -83,7 +85,7 @@ impl FileReader {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.read(&mut buffer[filled..])? {
-                0 => return Err(self.size(self.consumed)),
+                0 => return Err(self.size(self.consumed, true)),
                 count => filled += count,
             }
         }
@@ -100,11 +102,15 @@ impl FileReader {
     /// Check that nothing follows.
     pub(crate) fn finish(mut self) -> Result<(), DataError> {
         let mut rest = [0; 4096];
-        while self.read(&mut rest)? > 0 {}
-        if self.consumed == self.expected {
+        let limit = self.expected.saturating_add(SURPLUS_MAX);
+        let mut ends = false;
+        while !ends && self.consumed < limit {
+            ends = self.read(&mut rest)? == 0;
+        }
+        if ends && self.consumed == self.expected {
             Ok(())
         } else {
-            Err(self.size(self.consumed))
+            Err(self.size(self.consumed, ends))
         }
     }
 
@@ -150,12 +156,14 @@ impl FileReader {
         }
     }
 
-    fn size(&self, found: u64) -> DataError {
+    /// An error about the length, of which `found` bytes were read up to the end or, unless it `ends`, further on.
+    fn size(&self, found: u64, ends: bool) -> DataError {
         let path = self.path.clone();
         DataError::Size {
             dataset: self.dataset,
             path,
             found,
+            ends,
             expected: self.expected,
             compressed: self.compressed,
         }

@@ -10,8 +10,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::str;
 
+use super::file_reader::{io_error, open};
+use crate::dataset::DatasetInfo;
 use crate::error::DataError;
-use crate::files::{io_error, open};
 
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 /// Longest header that is read, as in numpy: a damaged length must not fill the memory.
@@ -46,6 +47,7 @@ impl Dtype {
 
 /// A `.npy` file whose type, shape and length have been checked, open for reading its values in C order.
 pub(crate) struct NpyFile {
+    dataset: &'static DatasetInfo,
     path: PathBuf,
     reader: BufReader<File>,
     /// The type of its values.
@@ -56,24 +58,30 @@ pub(crate) struct NpyFile {
 
 impl NpyFile {
     /// Open a file that must hold an array of this shape, in C order, of one of these types.
-    pub(crate) fn open(path: &Path, dtypes: &[Dtype], shape: &[u64]) -> Result<Self, DataError> {
+    pub(crate) fn open(
+        dataset: &'static DatasetInfo,
+        path: &Path,
+        dtypes: &[Dtype],
+        shape: &[u64],
+    ) -> Result<Self, DataError> {
+        let error = |found, expected| error(dataset, path, found, expected);
         let (mut reader, length) = open(path)?;
-        let (header, start) = read_header(path, &mut reader)?;
+        let (header, start) = read_header(dataset, path, &mut reader)?;
         let dtype = dtypes.iter().copied().find(|dtype| dtype.descr() == header.descr);
         let (Some(dtype), false, true) = (dtype, header.fortran_order, header.shape == shape) else {
             let descrs: Vec<&str> = dtypes.iter().map(|dtype| dtype.descr()).collect();
             return Err(error(
-                path,
                 format!("holds {header}"),
                 Header::describe(&descrs.join(" or "), false, shape),
             ));
         };
         let expected = start + shape.iter().product::<u64>() * dtype.bytes();
         if length != expected {
-            return Err(error(path, format!("holds {length} bytes"), expected.to_string()));
+            return Err(error(format!("holds {length} bytes"), expected.to_string()));
         }
         let path = path.to_owned();
         Ok(NpyFile {
+            dataset,
             path,
             reader,
             dtype,
@@ -99,7 +107,7 @@ impl NpyFile {
 
     /// An error about the values.
     pub(crate) fn error(&self, found: String, expected: String) -> DataError {
-        error(&self.path, found, expected)
+        error(self.dataset, &self.path, found, expected)
     }
 }
 
@@ -123,19 +131,23 @@ impl std::fmt::Display for Header {
     }
 }
 
-fn error(path: &Path, found: String, expected: String) -> DataError {
-    let path = path.to_owned();
-    DataError::Npy { path, found, expected }
+fn error(dataset: &'static DatasetInfo, path: &Path, found: String, expected: String) -> DataError {
+    DataError::Npy {
+        dataset,
+        path: path.to_owned(),
+        found,
+        expected,
+    }
 }
 
 /// Read up to the values; returns the header and where they start.
-fn read_header(path: &Path, reader: &mut impl Read) -> Result<(Header, u64), DataError> {
+fn read_header(dataset: &'static DatasetInfo, path: &Path, reader: &mut impl Read) -> Result<(Header, u64), DataError> {
+    let error = |found, expected| error(dataset, path, found, expected);
     let mut start = 0;
     let mut take = |count: usize| -> Result<Vec<u8>, DataError> {
         let mut bytes = vec![0; count];
         reader.read_exact(&mut bytes).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => error(
-                path,
                 format!("ends before byte {}", start + count as u64),
                 "a whole .npy header".to_owned(),
             ),
@@ -147,7 +159,6 @@ fn read_header(path: &Path, reader: &mut impl Read) -> Result<(Header, u64), Dat
     let magic = take(MAGIC.len())?;
     if magic != MAGIC {
         return Err(error(
-            path,
             format!("starts with the bytes {magic:02x?}"),
             format!("{MAGIC:02x?} of a .npy file"),
         ));
@@ -158,7 +169,6 @@ fn read_header(path: &Path, reader: &mut impl Read) -> Result<(Header, u64), Dat
         [2 | 3, 0] => 4,
         _ => {
             return Err(error(
-                path,
                 format!("is in version {}.{} of the .npy format", version[0], version[1]),
                 "1.0, 2.0 or 3.0".to_owned(),
             ));
@@ -170,7 +180,6 @@ fn read_header(path: &Path, reader: &mut impl Read) -> Result<(Header, u64), Dat
         .fold(0, |length, &byte| (length << 8) | usize::from(byte));
     if length > HEADER_MAX {
         return Err(error(
-            path,
             format!("has a header of {length} bytes"),
             format!("at most {HEADER_MAX}"),
         ));
@@ -178,7 +187,6 @@ fn read_header(path: &Path, reader: &mut impl Read) -> Result<(Header, u64), Dat
     let text = take(length)?;
     let header = Scanner { rest: &text }.header().ok_or_else(|| {
         error(
-            path,
             format!("has the header {:?}", String::from_utf8_lossy(&text).trim_end()),
             "a dictionary of a simple 'descr', 'fortran_order' and 'shape'".to_owned(),
         )

@@ -6,17 +6,30 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cifar::CIFAR10;
-use crate::corruption::Corruption;
+use super::Corruption;
+use crate::catalogue::cifar10;
+use crate::dataset::{Archive, DatasetInfo};
 use crate::error::DataError;
 use crate::image_set::ImageSet;
-use crate::npy::{Dtype, NpyFile};
+use crate::sources::npy::{Dtype, NpyFile};
 
-/// How to get the files, as an imperative clause.
-pub(crate) const FETCH: &str =
-    "download CIFAR-10-C.tar from https://zenodo.org/records/2535967 and unpack it in the data directory";
+/// No [`crate::DatasetKind`]: nothing is trained on it, and its files hold five test sets each.
+static CIFAR10_C: DatasetInfo = DatasetInfo {
+    name: "cifar10-c",
+    title: "CIFAR-10-C",
+    train_images: 0,
+    directory: "CIFAR-10-C",
+    homepage: "https://zenodo.org/records/2535967",
+    fetch: "download CIFAR-10-C.tar from https://zenodo.org/records/2535967 and unpack it in the data directory",
+    files: &[],
+    archives: &[Archive {
+        name: "CIFAR-10-C.tar",
+        bytes: 2_918_471_680,
+        md5: "56bf5dcef84df0e2308c6dcbcbbd8499",
+    }],
+    ..cifar10::DATASET.info
+};
 
-const DIRECTORY: &str = "CIFAR-10-C";
 const LABELS: &str = "labels.npy";
 /// Images and labels of each severity.
 const IMAGES: usize = 10_000;
@@ -27,7 +40,7 @@ const IMAGE_BYTES: usize = CHANNELS * SIDE * SIDE;
 
 /// The folder of CIFAR-10-C in a data directory, where there is one.
 pub fn find_cifar10_c(data_dir: &Path) -> Option<PathBuf> {
-    let folder = data_dir.join(DIRECTORY);
+    let folder = data_dir.join(CIFAR10_C.directory);
     folder.is_dir().then_some(folder)
 }
 
@@ -40,8 +53,9 @@ pub fn find_cifar10_c(data_dir: &Path) -> Option<PathBuf> {
 /// # Panics
 /// If the severity was set to none of the five after [`Corruption::new`] had checked it.
 pub fn read_cifar10_c(data_dir: &Path, corruption: Corruption) -> Result<ImageSet, DataError> {
-    let folder = find_cifar10_c(data_dir).ok_or_else(|| DataError::MissingCifar10C {
-        path: data_dir.join(DIRECTORY),
+    let folder = find_cifar10_c(data_dir).ok_or_else(|| DataError::Absent {
+        dataset: &CIFAR10_C,
+        path: data_dir.join(CIFAR10_C.directory),
     })?;
     let first = corruption.index() * IMAGES;
     let image_path = folder.join(format!("{}_noise.npy", corruption.noise));
@@ -51,7 +65,7 @@ pub fn read_cifar10_c(data_dir: &Path, corruption: Corruption) -> Result<ImageSe
     locate(&label_path)?;
     let labels = read_labels(&label_path, first)?;
     let images = read_images(&image_path, first)?;
-    Ok(ImageSet::new(CIFAR10.shape, CIFAR10.pixel_max, images, labels))
+    Ok(ImageSet::new(CIFAR10_C.shape, CIFAR10_C.pixel_max, images, labels))
 }
 
 /// Check that there is a file.
@@ -59,13 +73,15 @@ fn locate(path: &Path) -> Result<(), DataError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(()),
         Ok(_) => Err(DataError::Npy {
+            dataset: &CIFAR10_C,
             path: path.to_owned(),
             found: "is not a regular file".to_owned(),
             expected: "a .npy file".to_owned(),
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(DataError::MissingCifar10C { path: path.to_owned() })
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DataError::Absent {
+            dataset: &CIFAR10_C,
+            path: path.to_owned(),
+        }),
         Err(source) => Err(DataError::Io {
             path: path.to_owned(),
             action: "open",
@@ -76,7 +92,12 @@ fn locate(path: &Path) -> Result<(), DataError> {
 
 /// The labels from the one of index `first` on.
 fn read_labels(path: &Path, first: usize) -> Result<Vec<u16>, DataError> {
-    let mut file = NpyFile::open(path, &[Dtype::U8, Dtype::I64], &[(SEVERITIES * IMAGES) as u64])?;
+    let mut file = NpyFile::open(
+        &CIFAR10_C,
+        path,
+        &[Dtype::U8, Dtype::I64],
+        &[(SEVERITIES * IMAGES) as u64],
+    )?;
     file.seek(first as u64)?;
     let mut labels = Vec::with_capacity(IMAGES);
     for record in first..first + IMAGES {
@@ -85,11 +106,11 @@ fn read_labels(path: &Path, first: usize) -> Result<Vec<u16>, DataError> {
         file.fill(&mut label[..file.dtype.bytes() as usize])?;
         let label = i64::from_le_bytes(label);
         match u16::try_from(label) {
-            Ok(class) if usize::from(class) < CIFAR10.class_names.len() => labels.push(class),
+            Ok(class) if usize::from(class) < CIFAR10_C.class_names.len() => labels.push(class),
             _ => {
                 return Err(file.error(
                     format!("holds label {label} in record {record}"),
-                    format!("0..={}", CIFAR10.class_names.len() - 1),
+                    format!("0..={}", CIFAR10_C.class_names.len() - 1),
                 ));
             }
         }
@@ -100,7 +121,7 @@ fn read_labels(path: &Path, first: usize) -> Result<Vec<u16>, DataError> {
 /// The images `[10000, 3, 32, 32]` from the one of index `first` on; in the file they are `[32, 32, 3]`.
 fn read_images(path: &Path, first: usize) -> Result<Vec<u8>, DataError> {
     let shape = [SEVERITIES * IMAGES, SIDE, SIDE, CHANNELS].map(|extent| extent as u64);
-    let mut file = NpyFile::open(path, &[Dtype::U8], &shape)?;
+    let mut file = NpyFile::open(&CIFAR10_C, path, &[Dtype::U8], &shape)?;
     file.seek((first * IMAGE_BYTES) as u64)?;
     let mut images = Vec::with_capacity(IMAGES * IMAGE_BYTES);
     let mut image = [0; IMAGE_BYTES];

@@ -2,6 +2,8 @@
 //! corruptions and perturbations", ICLR 2019, arXiv:1903.12261). Formulas and severities are those of the authors'
 //! program, `ImageNet-C/create_c/make_cifar_c.py` of github.com/hendrycks/robustness; the draws are this crate's own.
 
+pub(crate) mod cifar10_c;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -44,11 +46,6 @@ impl Noise {
         }
     }
 
-    /// Every name, for messages.
-    pub(crate) fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
-    }
-
     /// The constants of severities 1 to 5.
     fn constants(self) -> [f64; 5] {
         match self {
@@ -75,7 +72,10 @@ impl FromStr for Noise {
         Self::ALL
             .into_iter()
             .find(|noise| noise.name() == name)
-            .ok_or_else(|| DataError::UnknownNoise { name: name.to_owned() })
+            .ok_or_else(|| DataError::UnknownNoise {
+                name: name.to_owned(),
+                known: Self::ALL.map(Self::name).join(", "),
+            })
     }
 }
 
@@ -101,7 +101,10 @@ impl Corruption {
         if Self::SEVERITIES.contains(&severity) {
             Ok(Corruption { noise, severity })
         } else {
-            Err(DataError::Severity { severity })
+            Err(DataError::Severity {
+                severity,
+                known: Self::SEVERITIES,
+            })
         }
     }
 
