@@ -1,0 +1,10 @@
+//! `scn train`: what it says and returns, and what becomes of a run when something goes wrong.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/signals.rs"]
+mod signals;
+
+mod common;
+mod kill;
+mod report;
