@@ -1,6 +1,6 @@
 //! Initial values, drawn on the CPU so that every backend starts from the same ones.
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -45,8 +45,15 @@ impl<'d> Initializer<'d> {
         Param::from_data(TensorData::new::<f32, Shape>(values, shape.into()), self.device)
     }
 
-    /// The same value everywhere.
+    /// The same value everywhere. Where the values of a file will replace it, nothing is allocated until it is asked for:
+    /// the description of a model may claim more than its file holds.
     pub(crate) fn constant<const D: usize>(&self, shape: [usize; D], value: f64) -> Param<Tensor<D>> {
+        if self.is_empty() {
+            let full = move |device: &Device, require_grad: bool| {
+                Tensor::full(shape, value, device).set_require_grad(require_grad)
+            };
+            return Param::uninitialized(ParamId::new(), full, self.device.clone(), true, shape.into());
+        }
         let values = vec![value as f32; shape.iter().product()];
         Param::from_data(TensorData::new::<f32, Shape>(values, shape.into()), self.device)
     }

@@ -47,6 +47,26 @@ pub enum TrainError {
         /// The layer with the largest values.
         layers: String,
     },
+    /// Something of the run that cannot be written.
+    #[error("{cause}; {advice}")]
+    Unsaved {
+        /// What was to be written, and why it cannot be.
+        cause: Box<TrainError>,
+        /// What was saved last, and how to go on.
+        advice: String,
+    },
+    /// The figures of the test that cannot be written.
+    #[error(
+        "the test found top-1 {top1:.2} % and top-5 {top5:.2} %, which cannot be stored: {cause}, which tests again"
+    )]
+    TestNotStored {
+        /// Accuracy in percent.
+        top1: f64,
+        /// In percent.
+        top5: f64,
+        /// Why it cannot be stored.
+        cause: Box<TrainError>,
+    },
     /// Evaluation asked for a split that is empty.
     #[error("there is no {split} split: data.validation is 0 in this run; evaluate another split")]
     EmptySplit {

@@ -13,10 +13,12 @@ pub use engine::evaluation::{Evaluation, Evaluator, evaluate, images};
 pub use engine::learner::{Diverged, Learner};
 pub use engine::loss;
 pub use engine::optimizer::Sgd;
+pub use engine::progress::{Outcome, Progress, Report, Step};
 pub use engine::splits::{EvaluationSplit, Splits, evaluation_loader};
+pub use engine::start::Start;
 pub use engine::statistics::{Collector, Figures, LayerFigures, Sums};
 pub use engine::stop::StopFlag;
-pub use engine::trainer::{Outcome, Progress, Report, Step, Trainer};
+pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
     Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleSnapshot;
 use burn::store::bridge;
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{Shape, Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -85,7 +85,7 @@ pub fn floats(data: TensorData) -> Vec<f32> {
 /// # Errors
 /// [`TensorsError::Mismatch`] with every missing, unknown or ill-shaped tensor.
 pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, TensorsError> {
-    compare(&shapes(&from_module(&module)), arrays)?;
+    compare(&shapes_of(&module), arrays)?;
     let tensors = arrays.iter().map(|(name, array)| {
         let data = TensorData::new::<f32, Shape>(array.values.clone(), array.shape.clone().into());
         bridge::from_data(data, name.clone(), None)
@@ -98,6 +98,43 @@ pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, Tenso
             result.errors.iter().map(ToString::to_string).collect(),
         ))
     }
+}
+
+/// The shapes of all tensors of a module, by their path as in [`from_module`]. Nothing is allocated: a description may
+/// claim more than there is memory for.
+fn shapes_of(module: &impl Module) -> Shapes {
+    #[derive(Default)]
+    struct Collector {
+        path: Vec<String>,
+        shapes: Shapes,
+    }
+
+    /// Which of two variants a module is stands in no name.
+    fn is_named(container: &str) -> bool {
+        !container.starts_with("Enum:")
+    }
+
+    impl ModuleVisitor for Collector {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            if is_named(container) {
+                self.path.push(name.to_owned());
+            }
+        }
+
+        fn exit_module(&mut self, _: &str, container: &str) {
+            if is_named(container) {
+                self.path.pop();
+            }
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.shapes.insert(self.path.join("."), param.lazy_shape().to_vec());
+        }
+    }
+
+    let mut collector = Collector::default();
+    module.visit(&mut collector);
+    collector.shapes
 }
 
 /// Compares names and shapes.

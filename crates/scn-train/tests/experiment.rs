@@ -146,17 +146,17 @@ fn unknown_keys_name_the_nearest_key() {
         (
             model("[run]\nworkers = 4"),
             &[],
-            "x.toml:6:1: run.workers: unknown key; expected one of `device`, `threads`, `checkpoint_every`",
+            "x.toml:6:1: run.workers: unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`",
         ),
         (
             model("[run]\n\"a b\" = 4"),
             &[],
-            r#"x.toml:6:1: run."a b": unknown key; expected one of `device`, `threads`, `checkpoint_every`"#,
+            r#"x.toml:6:1: run."a b": unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`"#,
         ),
         (
             model("[run]\nzzz = 1\naaa = 2"),
             &[],
-            "x.toml:6:1: run.zzz: unknown key; expected one of `device`, `threads`, `checkpoint_every`",
+            "x.toml:6:1: run.zzz: unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`",
         ),
     ]);
 }
@@ -570,6 +570,11 @@ fn values_out_of_range() {
             &[],
             "x.toml:6:20: run.checkpoint_every: found 0; expected a whole number from 1 to 1000000",
         ),
+        (
+            model("[run]\ncheckpoint_minutes = 0"),
+            &[],
+            "x.toml:6:22: run.checkpoint_minutes: found 0; expected a finite number above 0",
+        ),
     ]);
 }
 
@@ -890,8 +895,8 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert!(!optimizer.nesterov && optimizer.decay_lambda1 && optimizer.decay_bias && optimizer.decay_norm);
     assert_eq!(train.schedule.kind, ScheduleKind::Constant);
     assert_eq!(
-        (run.device, run.threads, run.checkpoint_every),
-        (DeviceChoice::Auto, 0, 1)
+        (run.device, run.threads, run.checkpoint_every, run.checkpoint_minutes),
+        (DeviceChoice::Auto, 0, 1, 10.0)
     );
 }
 
@@ -1026,6 +1031,7 @@ fn every_value_can_be_written_out_and_read_again() {
         device = "ndarray"
         threads = 3
         checkpoint_every = 10
+        checkpoint_minutes = 2.5
     "#;
     let schedules = [
         "{ kind = \"cosine\", final_learning_rate = 1e-3, warmup_epochs = 2 }",
@@ -1115,6 +1121,7 @@ fn a_run_is_resumed_only_with_the_same_training() {
         "run.device=cpu",
         "run.threads=2",
         "run.checkpoint_every=5",
+        "run.checkpoint_minutes=5",
     ];
     assert_eq!(with(&elsewhere), Ok(()));
     // Defaults that are written out are no difference.

@@ -45,6 +45,17 @@ impl std::fmt::Display for ChildFailed {
 
 impl std::error::Error for ChildFailed {}
 
+/// The error with its causes, each of which is said once: some messages have those of their causes in them.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
 /// The code of an error.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     let train = error.downcast_ref::<TrainError>();

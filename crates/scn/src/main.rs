@@ -1,4 +1,6 @@
 //! The command line of scn: one file per subcommand.
+// They panic where nobody reads; `output` and `stderr` write.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod allocator;
 mod archive;
@@ -10,6 +12,7 @@ mod log;
 mod output;
 mod progress;
 mod signals;
+mod stderr;
 mod weights;
 
 use std::process::ExitCode;
@@ -31,7 +34,7 @@ Examples:
   scn summary configs/cifar10/scn-4.toml
 
 Exit codes: 0 success, 1 failed run, 2 usage, 3 bad experiment file or data, 4 training diverged,
-130 and 143 stopped by a signal after saving.";
+129, 130, 138, 140 and 143 stopped by a signal after saving.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -53,6 +56,7 @@ enum Command {
 
 fn main() -> ExitCode {
     allocator::keep_memory();
+    signals::survive_file_limits();
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
@@ -69,8 +73,10 @@ fn main() -> ExitCode {
         Command::Config(args) => commands::config::run(args),
         Command::Completions(args) => commands::completions::run(args),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+    let code = result.unwrap_or_else(|error| {
+        stderr::say!("error: {}", exit::message(&error));
         exit::code(&error)
-    })
+    });
+    stderr::finish();
+    code
 }

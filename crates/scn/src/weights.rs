@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use scn_models::{Model, ModelConfig};
-use scn_train::checkpoint::{self, BEST, Checkpoint, LAST, Newest};
+use scn_train::checkpoint::{self, Checkpoint};
 use scn_train::{TrainError, holds_run, tensors};
 
 use crate::exit::BadInput;
@@ -19,26 +19,11 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<(PathBuf, Checkpoint)> {
         return Err(BadInput(format!("{} {message}", path.display())).into());
     }
     let folder = path.join("checkpoints");
-    let best = folder.join(BEST);
-    if best.exists() {
-        match Checkpoint::load(&best) {
-            Ok(checkpoint) => return Ok((best, checkpoint)),
-            Err(error) => tracing::warn!("{error}; using checkpoints/{LAST} instead"),
-        }
-    }
-    match checkpoint::newest(&folder)? {
-        Some(Newest {
-            name,
-            checkpoint,
-            damaged,
-        }) => {
-            damaged
-                .iter()
-                .for_each(|message| tracing::warn!("{message}; using checkpoints/{name} instead"));
-            Ok((folder.join(name), checkpoint))
-        }
-        None => Err(BadInput(format!("{}: no checkpoint was saved yet", folder.display())).into()),
-    }
+    let Some(found) = checkpoint::preferred(&folder)? else {
+        return Err(BadInput(format!("{}: no checkpoint was saved yet", folder.display())).into());
+    };
+    found.notices().for_each(|message| tracing::warn!("{message}"));
+    Ok((found.path, found.checkpoint))
 }
 
 /// The network of the checkpoint that was loaded from `path`, for images `[c, h, w]`; `config` may differ from the

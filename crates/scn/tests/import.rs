@@ -66,6 +66,7 @@ fn save_checkpoint(kind: ModelKind, path: &Path) {
             seed: 1,
             normalization: Normalization::given([3, 32, 32], 255, vec![0.5; 3], vec![0.25; 3]).unwrap(),
         },
+        origin: None,
     };
     checkpoint.save(path, None).unwrap();
 }

@@ -15,6 +15,8 @@ pub struct Splits {
     pub test: Loader,
     /// Fitted on the training images that are used.
     pub normalization: Normalization,
+    /// The training images that are used, as they are in the dataset.
+    pub(crate) train_images: ImageSet,
 }
 
 /// A split that can be evaluated.
@@ -78,7 +80,7 @@ impl Splits {
             validation: validation.map(evaluation).transpose()?,
             test: evaluation(test)?,
             train: Loader::training(
-                train,
+                train.clone(),
                 normalization.clone(),
                 data.augment.clone(),
                 data.batch_size,
@@ -86,6 +88,7 @@ impl Splits {
                 seed,
             )?,
             normalization,
+            train_images: train,
         })
     }
 

@@ -4,86 +4,24 @@
 //! a checkpoint holds everything that the next step depends on. So a run that was stopped anywhere and resumed ends
 //! with the weights of one that was not.
 
-use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::Device;
 use scn_data::Batch;
-use scn_models::Model;
 use serde::Serialize;
 
 use crate::engine::evaluation::{Evaluation, evaluate};
 use crate::engine::learner::Learner;
-use crate::engine::optimizer::Sgd;
+use crate::engine::progress::{Outcome, Progress, Report, Step};
+use crate::engine::saving::Saving;
 use crate::engine::splits::Splits;
+use crate::engine::start::{Start, classes};
 use crate::engine::statistics::{Collector, Figures};
 use crate::engine::stop::StopFlag;
 use crate::experiment::Experiment;
-use crate::runs::checkpoint::{self, BEST, Checkpoint, Description, LAST, Newest, PREVIOUS, State};
+use crate::runs::checkpoint::{self, BEST, Checkpoint, CheckpointError, Description, Found, LAST, Origin, State};
 use crate::runs::folder::RunFolder;
 use crate::tensors;
 use crate::{Schedule, TrainError, peak_memory};
-
-/// What training tells while it runs.
-pub trait Progress {
-    /// An epoch begins or goes on at `batch` of `batches`; epochs count from 1.
-    fn epoch_started(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize);
-    /// A step is done.
-    fn step(&mut self, step: &Step);
-    /// An epoch is done, with the figures of its training and validation.
-    fn epoch_finished(
-        &mut self,
-        epoch: usize,
-        train: &Figures,
-        validation: Option<&Evaluation>,
-        images_per_second: f64,
-    );
-    /// Something that the user should know.
-    fn notice(&mut self, message: &str);
-}
-
-/// The epoch after one of its steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// Batches done.
-    pub batch: usize,
-    /// Mean loss of the epoch so far.
-    pub loss: f64,
-    /// Accuracy of the epoch so far, in percent.
-    pub top1: f64,
-    /// Training images per second of the epoch so far.
-    pub images_per_second: f64,
-}
-
-/// The result of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    /// The run's folder.
-    pub run_dir: String,
-    /// Epochs trained.
-    pub epochs: usize,
-    /// Mean training loss of the last epoch.
-    pub train_loss: Option<f64>,
-    /// Accuracy in percent of the tested weights on the validation split; `None` without one.
-    pub validation_top1: Option<f64>,
-    /// Test accuracy in percent of the best weights on the validation split, else of the last ones.
-    pub test_top1: f64,
-    /// Test top-5 accuracy of the same weights, in percent.
-    pub test_top5: f64,
-    /// Seconds spent in training steps, over all starts of the run.
-    pub seconds: f64,
-    /// Training images per second over the whole run.
-    pub images_per_second: f64,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Trained and tested.
-    Finished(Report),
-    /// Stopped by this signal, after saving.
-    Stopped(i32),
-}
 
 /// One line of `metrics.jsonl`.
 #[derive(Serialize)]
@@ -107,76 +45,36 @@ pub struct Trainer {
     learner: Learner,
     schedule: Schedule,
     state: State,
+    origin: Origin,
     collector: Collector,
     run: RunFolder,
+    saving: Saving,
     stop: StopFlag,
 }
 
 impl Trainer {
-    /// Builds the model on `device`, or goes on from the newest good checkpoint of `run`; messages name the
-    /// checkpoints that were passed over because they are damaged.
-    ///
-    /// # Errors
-    /// [`TrainError`].
-    pub fn new(
-        experiment: Experiment,
-        device: &Device,
-        mut run: RunFolder,
-        stop: StopFlag,
-        progress: &mut dyn Progress,
-    ) -> Result<Self, TrainError> {
-        let splits = Splits::load(&experiment.data, experiment.seed)?;
-        let device = device.clone().autodiff();
-        let newest = checkpoint::newest(&run.checkpoints())?;
-        let (image, count) = (splits.train.image_shape(), classes(&experiment));
-        let mut model = match newest {
-            Some(_) => Model::empty(&experiment.model, image, count, &device)?,
-            None => Model::new(&experiment.model, image, count, experiment.seed, &device)?,
-        };
-        let train = &experiment.train;
-        let mut optimizer = Sgd::new(train.optimizer, train.clip_norm);
-        let mut state = State::start();
-        if let Some(Newest {
-            name,
-            checkpoint,
-            damaged,
-        }) = newest
-        {
-            for message in damaged {
-                progress.notice(&format!("{message}; using checkpoints/{name} instead"));
-            }
-            if name != LAST {
-                checkpoint::set_aside(&run.checkpoints())?;
-            }
-            let path = run.checkpoints().join(name);
-            model = checkpoint.restore_model(&path, model)?;
-            checkpoint.restore_optimizer(&path, &mut optimizer, &model, &device.clone().inner())?;
-            state = checkpoint.state;
-            let batch = state.batch;
-            progress.notice(&format!(
-                "resuming from checkpoints/{name}: epoch {}, batch {batch}",
-                state.epoch + 1
-            ));
-        }
-        run.truncate_metrics(state.epoch)?;
-        let schedule = train.schedule();
-        let label_smoothing = train.label_smoothing;
-        let collector = Collector::new(state.sums.clone());
-        Ok(Self {
+    /// Of a run that is ready to make its first step, or its next one.
+    pub fn new(start: Start, run: RunFolder, stop: StopFlag) -> Self {
+        let Start {
             experiment,
             splits,
-            learner: Learner {
-                model,
-                optimizer,
-                label_smoothing,
-                device,
-            },
-            schedule,
+            learner,
             state,
-            collector,
+            origin,
+            saved,
+        } = start;
+        Self {
+            schedule: experiment.train.schedule(),
+            collector: Collector::new(state.sums.clone()),
+            saving: Saving::new(saved, &experiment.run),
+            experiment,
+            splits,
+            learner,
+            state,
+            origin,
             run,
             stop,
-        })
+        }
     }
 
     /// Trains to the end, tests, and reports; or stops and saves when asked to.
@@ -184,13 +82,23 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Diverged`], and whatever keeps files from being written.
     pub fn run(mut self, progress: &mut dyn Progress) -> Result<Outcome, TrainError> {
+        // Of a checkpoint that took the place of a damaged or an older `last` there is one copy only.
+        if self.state.step > 0 {
+            self.save_last()?;
+        }
         while self.state.epoch < self.experiment.train.epochs {
+            // A new run makes a step first, so that there is something to go on from.
+            if let Some(signal) = self.stop.signal()
+                && self.saving.is_saved(&self.state)
+            {
+                return Ok(Outcome::Stopped(signal));
+            }
             if let Some(signal) = self.epoch(progress)? {
-                self.save(LAST)?;
+                self.save_last()?;
                 return Ok(Outcome::Stopped(signal));
             }
         }
-        self.test()
+        self.test(progress)
     }
 
     /// Trains the rest of an epoch, validates and saves. Returns the signal that interrupted it, if one did.
@@ -215,11 +123,16 @@ impl Trainer {
                 self.check_weights()?;
                 return Ok(Some(signal));
             }
+            if self.saving.is_due() {
+                self.check_weights()?;
+                self.save_last()?;
+            }
         }
         self.check_weights()?;
         let validation = match &self.splits.validation {
             None => None,
             Some(loader) => {
+                progress.evaluating("validation");
                 let device = self.learner.device.clone().inner();
                 let found = evaluate(
                     &self.learner.evaluated(),
@@ -290,20 +203,22 @@ impl Trainer {
             images_per_second,
             peak_memory_bytes: peak_memory(),
         };
-        self.run
-            .add_metrics(&line("train", &train, Some(rate), images_per_second))?;
-        if let Some(found) = &validation {
+        let train_line = line("train", &train, Some(rate), images_per_second);
+        let validation_line = validation
+            .as_ref()
+            .map(|found| line("validation", &found.figures, None, found.images_per_second()));
+        for line in [Some(train_line), validation_line].into_iter().flatten() {
             self.run
-                .add_metrics(&line("validation", &found.figures, None, found.images_per_second()))?;
+                .add_metrics(&line)
+                .map_err(|error| self.saving.unsaved(self.run.path(), error.into()))?;
         }
-        progress.epoch_finished(epoch, &train, validation.as_ref(), images_per_second);
         let state = &mut self.state;
         state.epoch = epoch;
         state.batch = 0;
         state.seconds += state.epoch_seconds;
         state.epoch_seconds = 0.0;
         state.train_loss = Some(train.loss);
-        state.validation_top1 = validation.map(|found| found.figures.top1);
+        state.validation_top1 = validation.as_ref().map(|found| found.figures.top1);
         let best = state
             .validation_top1
             .is_some_and(|top1| state.best_top1.is_none_or(|best| top1 > best));
@@ -316,8 +231,10 @@ impl Trainer {
         }
         let last = epoch == self.experiment.train.epochs;
         if last || epoch.is_multiple_of(self.experiment.run.checkpoint_every) {
-            self.save(LAST)?;
+            self.save_last()?;
         }
+        // What is told is on the disk.
+        progress.epoch_finished(epoch, &train, validation.as_ref(), images_per_second);
         Ok(())
     }
 
@@ -326,7 +243,15 @@ impl Trainer {
         images as f64 / seconds.max(f64::MIN_POSITIVE)
     }
 
-    fn save(&mut self, name: &str) -> Result<(), TrainError> {
+    /// Writes [`LAST`], unless it is up to date.
+    fn save_last(&mut self) -> Result<(), TrainError> {
+        match self.saving.is_saved(&self.state) {
+            true => Ok(()),
+            false => self.save(LAST),
+        }
+    }
+
+    fn save(&mut self, name: &'static str) -> Result<(), TrainError> {
         self.state.sums = self.collector.sums().clone();
         let checkpoint = Checkpoint {
             model: tensors::from_module(&self.learner.model),
@@ -338,19 +263,21 @@ impl Trainer {
                 seed: self.experiment.seed,
                 normalization: self.splits.normalization.clone(),
             },
+            origin: Some(self.origin.clone()),
         };
-        let folder = self.run.checkpoints();
-        let previous = (name == LAST).then(|| folder.join(PREVIOUS));
-        checkpoint.save(&folder.join(name), previous.as_deref())?;
-        Ok(())
+        self.saving.save(&self.run, name, &checkpoint)
     }
 
     /// Tests the best weights on the validation split, or the last ones where there is no such split.
-    fn test(mut self) -> Result<Outcome, TrainError> {
-        let name = if self.state.best_top1.is_some() { BEST } else { LAST };
-        let path = self.run.checkpoints().join(name);
-        let tested = Checkpoint::load(&path)?;
+    fn test(mut self, progress: &mut dyn Progress) -> Result<Outcome, TrainError> {
+        let Found {
+            name,
+            path,
+            checkpoint: tested,
+            ..
+        } = self.tested(progress)?;
         self.learner.model = tested.restore_model(&path, self.learner.model)?;
+        progress.evaluating("test");
         let model = self.learner.evaluated();
         let device = self.learner.device.clone().inner();
         let found = evaluate(
@@ -363,8 +290,8 @@ impl Trainer {
         let Some(found) = found else {
             return Ok(Outcome::Stopped(self.stop.signal().unwrap_or_default()));
         };
-        let state = &self.state;
-        self.run.add_metrics(&Line {
+        let Figures { top1, top5, .. } = found.figures;
+        let written = self.run.add_metrics(&Line {
             epoch: tested.state.epoch,
             split: "test",
             checkpoint: Some(name),
@@ -372,29 +299,38 @@ impl Trainer {
             learning_rate: None,
             images_per_second: found.images_per_second(),
             peak_memory_bytes: peak_memory(),
+        });
+        // The test may have taken long: what it found is told even if it cannot be stored.
+        written.map_err(|error| TrainError::TestNotStored {
+            top1,
+            top5,
+            cause: Box::new(self.saving.unsaved(self.run.path(), error.into())),
         })?;
+        let state = &self.state;
         Ok(Outcome::Finished(Report {
             run_dir: self.run.path().display().to_string(),
             epochs: state.epoch,
             train_loss: state.train_loss,
             validation_top1: tested.state.validation_top1,
-            test_top1: found.figures.top1,
-            test_top5: found.figures.top5,
+            test_top1: top1,
+            test_top5: top5,
             seconds: state.seconds,
             images_per_second: state.images as f64 / state.seconds.max(f64::MIN_POSITIVE),
         }))
     }
 
-    /// Where the run lies.
-    pub fn path(&self) -> &Path {
-        self.run.path()
+    /// The checkpoint to test: the best, or the newest good one where there is no best, or none that is good.
+    fn tested(&self, progress: &mut dyn Progress) -> Result<Found, TrainError> {
+        let folder = self.run.checkpoints();
+        let chosen = match self.state.best_top1 {
+            Some(_) => checkpoint::preferred(&folder)?,
+            None => checkpoint::newest(&folder)?,
+        };
+        let found = chosen.ok_or_else(|| CheckpointError::NoneUsable {
+            folder,
+            reasons: vec!["none is left".into()],
+        })?;
+        found.notices().for_each(|message| progress.notice(&message));
+        Ok(found)
     }
-}
-
-/// Classes of the model.
-fn classes(experiment: &Experiment) -> usize {
-    experiment
-        .model
-        .classes
-        .unwrap_or_else(|| experiment.data.dataset.classes())
 }

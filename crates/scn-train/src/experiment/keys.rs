@@ -27,12 +27,13 @@ pub(super) const REQUIRED: &str = "(required)";
 
 const SWITCH: &str = "true or false";
 const NOT_NEGATIVE: &str = "a finite number, at least 0";
+const POSITIVE: &str = "a finite number above 0";
 const COUNT: &str = "a whole number from 1 to 1000000";
 const BELOW_ONE: &str = "a number from 0 to below 1";
 const DIVISOR: &str = "a finite number, at least 1";
 
 /// Every key there is.
-pub const KEYS: [KeyInfo; 60] = [
+pub const KEYS: [KeyInfo; 61] = [
     key(
         "name",
         "Names the folder of the run.",
@@ -387,6 +388,12 @@ pub const KEYS: [KeyInfo; 60] = [
         "Epochs between checkpoints; the last epoch always leaves one.",
         COUNT,
         "1",
+    ),
+    key(
+        "run.checkpoint_minutes",
+        "Minutes after which a checkpoint is written inside an epoch too.",
+        POSITIVE,
+        "10.0",
     ),
 ];
 

@@ -12,6 +12,8 @@ pub struct RunConfig {
     pub threads: usize,
     /// Epochs between checkpoints; the last epoch always leaves one. Default 1.
     pub checkpoint_every: usize,
+    /// Minutes after which a checkpoint is written inside an epoch too. Default 10.
+    pub checkpoint_minutes: f64,
 }
 
 impl Default for RunConfig {
@@ -20,6 +22,7 @@ impl Default for RunConfig {
             device: DeviceChoice::Auto,
             threads: 0,
             checkpoint_every: 1,
+            checkpoint_minutes: 10.0,
         }
     }
 }

@@ -64,7 +64,8 @@ impl Checker<'_> {
         self.value("name", format!("{name:?}"), folder)?;
         self.value("seed", seed, i64::try_from(*seed).is_ok())?;
         self.value("run.threads", run.threads, run.threads <= MAX_THREADS)?;
-        self.count("run.checkpoint_every", run.checkpoint_every)
+        self.count("run.checkpoint_every", run.checkpoint_every)?;
+        self.positive("run.checkpoint_minutes", run.checkpoint_minutes)
     }
 
     fn images(&self) -> Result<(), ExperimentError> {

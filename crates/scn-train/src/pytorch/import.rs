@@ -63,6 +63,7 @@ pub fn import(
             seed: SEED,
             normalization,
         },
+        origin: None,
     })
 }
 

@@ -19,7 +19,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::experiment::{Experiment, Loaded};
-use crate::runs::atomic::write_file;
+use crate::runs::atomic::{is_there, write_file};
+use crate::runs::checkpoint::LAST;
 
 const EXPERIMENT: &str = "experiment.toml";
 const RESOLVED: &str = "resolved.toml";
@@ -77,33 +78,72 @@ pub enum RunFolderError {
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    /// The folders that were made for a new run, the innermost first.
+    made: Vec<PathBuf>,
     _lock: File,
 }
 
 impl RunFolder {
-    /// Makes a new run in `path`, which must be empty, not there, or left by a start that was killed on its way here.
+    /// Whether a new run can be made in `path`, which must be empty, not there, or left by a start that was killed on its
+    /// way here.
     ///
     /// # Errors
-    /// [`RunFolderError::Occupied`], [`RunFolderError::Foreign`], [`RunFolderError::Locked`], [`RunFolderError::Io`].
-    pub fn create(path: &Path, loaded: &Loaded) -> Result<Self, RunFolderError> {
+    /// [`RunFolderError::Occupied`], [`RunFolderError::Foreign`], [`RunFolderError::Io`].
+    pub fn check_new(path: &Path) -> Result<(), RunFolderError> {
         if holds_run(path) {
             return Err(RunFolderError::Occupied(path.to_path_buf()));
         }
         let mut entries = match fs::read_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            other => Some(other.map_err(io_error(path, "read the folder"))?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(io_error(path, "read the folder"))?,
         };
         let started = path.join(LOCK).exists();
-        let foreign =
-            |entry: &io::Result<fs::DirEntry>| entry.as_ref().is_ok_and(|entry| !started || !is_unfinished(entry));
-        if entries
-            .as_mut()
-            .is_some_and(|entries| entries.any(|entry| foreign(&entry)))
-        {
+        let foreign = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| !started || !is_unfinished(&entry));
+        if entries.any(foreign) {
             return Err(RunFolderError::Foreign(path.to_path_buf()));
         }
-        fs::create_dir_all(path).map_err(io_error(path, "create the folder"))?;
-        let lock = lock(path)?;
+        Ok(())
+    }
+
+    /// Makes a new run in `path`, for which [`RunFolder::check_new`] holds. Leaves nothing where it fails.
+    ///
+    /// # Errors
+    /// As [`RunFolder::check_new`], and [`RunFolderError::Locked`].
+    pub fn create(path: &Path, loaded: &Loaded) -> Result<Self, RunFolderError> {
+        Self::check_new(path)?;
+        let missing = path
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && fs::symlink_metadata(folder).is_err());
+        let made: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
+        let locked = fs::create_dir_all(path)
+            .map_err(io_error(path, "create the folder"))
+            .and_then(|()| lock(path));
+        let lock = match locked {
+            Ok(lock) => lock,
+            // Another process's folder by now.
+            Err(error @ RunFolderError::Locked(_)) => return Err(error),
+            Err(error) => {
+                let _ = fs::remove_file(path.join(LOCK));
+                remove_empty(&made);
+                return Err(error);
+            }
+        };
+        let written = Self::write(path, loaded).and_then(|()| append(&path.join(METRICS)));
+        match written {
+            Ok(metrics) => Ok(Self {
+                path: path.to_path_buf(),
+                metrics,
+                made,
+                _lock: lock,
+            }),
+            Err(error) => {
+                clear(path, &made);
+                Err(error)
+            }
+        }
+    }
+
+    fn write(path: &Path, loaded: &Loaded) -> Result<(), RunFolderError> {
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(io_error(&checkpoints, "create the folder"))?;
         let files = [
@@ -114,7 +154,14 @@ impl RunFolder {
             let file = path.join(name);
             write_file(&file, text.as_bytes()).map_err(io_error(&file, "write"))?;
         }
-        Self::open(path, lock)
+        Ok(())
+    }
+
+    /// Removes a new run that could not start, and the folders that were made for it. What was saved already stays.
+    pub fn discard(self) {
+        if !is_there(&self.checkpoints().join(LAST)) {
+            clear(&self.path, &self.made);
+        }
     }
 
     /// Opens the run in `path` to go on with it.
@@ -134,7 +181,12 @@ impl RunFolder {
             });
         }
         let lock = lock(path)?;
-        Self::open(path, lock)
+        Ok(Self {
+            path: path.to_path_buf(),
+            metrics: append(&path.join(METRICS))?,
+            made: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// The experiment of the run in `path`, every value as it was resolved.
@@ -178,16 +230,6 @@ impl RunFolder {
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
-    }
-
-    fn open(path: &Path, lock: File) -> Result<Self, RunFolderError> {
-        let file = path.join(METRICS);
-        let metrics = append(&file)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            metrics,
-            _lock: lock,
-        })
     }
 
     /// Where the run lies.
@@ -259,6 +301,26 @@ fn is_unfinished(entry: &fs::DirEntry) -> bool {
     let files = [LOCK, EXPERIMENT].map(str::to_string).into_iter();
     let parts = [EXPERIMENT, RESOLVED].map(|name| format!(".{name}.part"));
     files.chain(parts).any(|file| name == *file) || (name == CHECKPOINTS && empty(&entry.path()))
+}
+
+/// Removes what [`RunFolder::create`] and the first start wrote. The first error is the one to report.
+fn clear(path: &Path, made: &[PathBuf]) {
+    // The one that makes it a run goes first, the lock last.
+    for name in [RESOLVED, EXPERIMENT, ENVIRONMENT, METRICS, LOG] {
+        let _ = fs::remove_file(path.join(name));
+    }
+    let _ = fs::remove_dir(path.join(CHECKPOINTS));
+    let _ = fs::remove_file(path.join(LOCK));
+    remove_empty(made);
+}
+
+/// Removes folders, the innermost first, as far as nothing lies in them.
+fn remove_empty(folders: &[PathBuf]) {
+    for folder in folders {
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
 }
 
 /// Whether `path` holds a run.

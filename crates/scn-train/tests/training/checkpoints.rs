@@ -7,8 +7,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use scn_data::ImageSet;
 use scn_models::Model;
-use scn_train::checkpoint::{self, Checkpoint, Description, State};
+use scn_train::checkpoint::{self, Checkpoint, Description, Origin, State, TrainingImages};
 use scn_train::tensors::{Array, Arrays, from_module, into_module};
 use scn_train::{OptimizerConfig, Sgd, Splits};
 use serde_json::Value;
@@ -95,6 +96,7 @@ fn example(step: usize) -> Checkpoint {
         optimizer,
         state,
         description,
+        origin: None,
     }
 }
 
@@ -364,12 +366,13 @@ fn the_newest_good_one_is_used() {
         example(step).save(&path(name), None).unwrap();
     }
     let newest = || {
-        let checkpoint::Newest {
+        let checkpoint::Found {
             name,
             checkpoint,
-            damaged: reasons,
+            passed_over,
+            ..
         } = checkpoint::newest(folder).unwrap().unwrap();
-        let reasons: Vec<_> = reasons.iter().map(|reason| message(reason, folder)).collect();
+        let reasons: Vec<_> = passed_over.iter().map(|other| message(&other.reason, folder)).collect();
         (name, checkpoint.state.step, reasons)
     };
     assert_eq!(newest(), ("last", 3, vec![]));
@@ -405,4 +408,91 @@ fn the_newest_good_one_is_used() {
     fs::remove_dir_all(path("last")).unwrap();
     example(2).save(&path("previous"), None).unwrap();
     assert_eq!(newest(), ("previous", 2, vec![]));
+}
+
+#[test]
+fn the_steps_made_decide_what_is_newest() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    for (step, name) in [(9, "best"), (7, "previous"), (5, "last")] {
+        example(step).save(&folder.join(name), None).unwrap();
+    }
+    let newest = || {
+        let found = checkpoint::newest(folder).unwrap().unwrap();
+        let passed_over: Vec<_> = found.passed_over.iter().map(|other| other.name).collect();
+        (found.name, found.checkpoint.state.step, passed_over)
+    };
+    assert_eq!(newest(), ("best", 9, vec![]));
+    // Its step is known to be the highest, though its weights are lost.
+    fs::write(folder.join("best/model.safetensors"), "half").unwrap();
+    assert_eq!(newest(), ("previous", 7, vec!["best"]));
+    // Of equals, the one that is most trusted.
+    example(7).save(&folder.join("last"), None).unwrap();
+    assert_eq!(newest(), ("last", 7, vec!["best"]));
+    let preferred = checkpoint::preferred(folder).unwrap().unwrap();
+    assert_eq!(preferred.name, "last");
+    let notices: Vec<_> = preferred.notices().map(|notice| message(notice, folder)).collect();
+    assert_eq!(notices.len(), 1);
+    assert_says(
+        &notices[0],
+        &["best/model.safetensors: damaged: ", "; using checkpoints/last instead"],
+    );
+    example(3).save(&folder.join("best"), None).unwrap();
+    assert_eq!(checkpoint::preferred(folder).unwrap().unwrap().name, "best");
+}
+
+#[test]
+fn what_a_checkpoint_was_made_with_is_read_back_or_not_there() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("last");
+    let mut checkpoint = example(1);
+    checkpoint.origin = Some(Origin {
+        version: "1.2.3".into(),
+        commit: None,
+        device: "cpu: flex, avx2".into(),
+        simd: "avx2".into(),
+        training: TrainingImages {
+            images: 3,
+            sha256: "ab".into(),
+        },
+    });
+    checkpoint.save(&folder, None).unwrap();
+    assert_same(&Checkpoint::load(&folder).unwrap(), &checkpoint);
+    // It is verified as the others are.
+    fs::write(folder.join("origin.json"), "{}").unwrap();
+    let error = message(Checkpoint::load(&folder).unwrap_err(), root.path());
+    assert_says(&error, &["last/origin.json: damaged: 2 bytes"]);
+    // One that has none takes its place with all its files.
+    example(2).save(&folder, None).unwrap();
+    assert_eq!(Checkpoint::load(&folder).unwrap().origin, None);
+    assert!(!folder.join("origin.json").exists());
+}
+
+#[test]
+fn the_digest_of_training_images_is_of_shape_labels_and_pixels_in_order() {
+    let of = |shape, pixels: &[u8], labels: &[u16]| {
+        TrainingImages::of(&ImageSet::new(shape, 255, pixels.to_vec(), labels.to_vec()))
+    };
+    let found = of([1, 1, 2], &[1, 2, 3, 4], &[5, 0x102]);
+    let mut bytes = Vec::new();
+    for length in [1u64, 1, 2] {
+        bytes.extend(length.to_le_bytes());
+    }
+    bytes.extend([5, 0, 1, 2, 2, 1, 3, 4]);
+    let digest: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!((found.images, &found.sha256), (2, &digest));
+    for other in [
+        of([1, 2, 1], &[1, 2, 3, 4], &[5, 0x102]),
+        of([1, 1, 2], &[1, 2, 3, 5], &[5, 0x102]),
+        of([1, 1, 2], &[1, 2, 3, 4], &[5, 0x103]),
+        of([1, 1, 2], &[3, 4, 1, 2], &[0x102, 5]),
+    ] {
+        assert_ne!(other.sha256, found.sha256);
+    }
+    // Subsets in the order of their positions.
+    let set = ImageSet::new([1, 1, 2], 255, vec![9, 9, 1, 2, 3, 4], vec![7, 5, 0x102]);
+    assert_eq!(TrainingImages::of(&set.select(&[1, 2])), found);
 }

@@ -195,3 +195,33 @@ fn runs_are_found_by_their_time() {
     fs::create_dir_all(root.path().join("small/2027-01-01T00-00-00Z")).unwrap();
     assert_eq!(newest_run(root.path(), "small").unwrap().as_ref(), Some(&paths[0]));
 }
+
+#[test]
+fn a_run_that_could_not_start_is_taken_back() {
+    let root = tempfile::tempdir().unwrap();
+    let loaded = small(&[]);
+    let entries = || fs::read_dir(root.path()).unwrap().count();
+
+    let run = RunFolder::create(&root.path().join("a/b/c"), &loaded).unwrap();
+    run.add_environment(&json!({})).unwrap();
+    drop(run.log().unwrap());
+    run.discard();
+    assert_eq!(entries(), 0);
+
+    // Folders that were there stay, and what others put into new ones.
+    fs::create_dir(root.path().join("a")).unwrap();
+    let run = RunFolder::create(&root.path().join("a"), &loaded).unwrap();
+    run.discard();
+    assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 0);
+    let run = RunFolder::create(&root.path().join("b/c"), &loaded).unwrap();
+    fs::write(root.path().join("b/notes.txt"), "mine").unwrap();
+    run.discard();
+    assert!(!root.path().join("b/c").exists() && root.path().join("b/notes.txt").exists());
+
+    // A run that has saved something is none of these.
+    let path = root.path().join("d");
+    let run = RunFolder::create(&path, &loaded).unwrap();
+    fs::create_dir(run.checkpoints().join("last")).unwrap();
+    run.discard();
+    assert!(holds_run(&path));
+}

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::robust::Stored;
 use crate::arguments::{TestArgs, count, length};
 use crate::exit::{BadInput, Usage};
+use crate::stderr::say;
 use crate::{exit, log, output, signals, weights};
 
 /// Where the report lies below a run or a checkpoint.
@@ -158,7 +159,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             tally.add(&target, fit.as_ref(), &pixels, attacked, &batch);
         }
         done += batch.labels.len();
-        eprintln!("{done}/{} images", loader.images());
+        say!("{done}/{} images", loader.images());
     }
     let rows = kinds
         .iter()

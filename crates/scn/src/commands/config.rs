@@ -8,6 +8,7 @@ use scn_train::{Experiment, ExperimentError, compared_experiments};
 
 use crate::exit::BadInput;
 use crate::output::print;
+use crate::stderr::say;
 
 /// Check experiment files, or print one in full
 #[derive(clap::Args)]
@@ -87,7 +88,7 @@ fn check(args: &Check) -> anyhow::Result<()> {
     }
     let count = refused.len() + 1;
     for error in refused.iter().chain([&last]) {
-        eprintln!("error: {error}");
+        say!("error: {error}");
     }
     Err(BadInput(format!(
         "{count} of {} experiment files are refused",

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::exit::BadInput;
 use crate::output::{by, grouped, print, print_json};
+use crate::stderr::say;
 
 /// List datasets, or check their files
 #[derive(clap::Args)]
@@ -176,7 +177,7 @@ fn check(args: &Verify) -> anyhow::Result<()> {
         if !args.json {
             print(&describe(&checked))?;
             if let Some(problem) = &checked.problem {
-                eprintln!("error: {problem}");
+                say!("error: {problem}");
             }
         }
         datasets.push(checked);

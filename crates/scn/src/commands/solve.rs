@@ -21,6 +21,7 @@ use self::solution::Solution;
 use super::eval::SolverName;
 use crate::exit::{BadInput, Usage};
 use crate::output::{check_target, print, print_json};
+use crate::stderr::say;
 use crate::{device, log};
 
 /// The tolerance where none is given, in f32 and in f64.
@@ -142,7 +143,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     check_target(&args.out, &args.problem, "problem")?;
     let problem = Problem::read(&args.problem)?;
     for name in &problem.unknown {
-        eprintln!(
+        say!(
             "warning: {}: `{name}` means nothing in this kind of problem and is ignored",
             args.problem.display()
         );
@@ -320,7 +321,7 @@ fn warn_unsolved(args: &Args, tolerance: f64, solution: &Solution) {
             DeviceName::Reference => "raise --max-iterations or --tolerance",
             _ => "raise --max-iterations or --tolerance, or use --device reference, which computes in f64",
         };
-        eprintln!(
+        say!(
             "warning: {}: {} of {} {what} stopped at a relative residual of up to {worst:.1e}, above the tolerance \
              {tolerance:e}: {remedy}",
             args.problem.display(),

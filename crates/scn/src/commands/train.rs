@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+use burn::tensor::Device;
 use scn_train::{
-    Environment, Experiment, Outcome, Report, RunFolder, RunFolderError, Trainer, default_path, holds_run, newest_run,
+    Environment, Experiment, Loaded, Outcome, Report, RunFolder, RunFolderError, Start, StopFlag, Trainer,
+    default_path, holds_run, newest_run,
 };
 use time::OffsetDateTime;
 use tracing::info;
 
 use crate::progress::Console;
+use crate::stderr::say;
 use crate::{device, exit, log, output, signals};
 
 /// Where runs lie unless --out says otherwise.
@@ -24,7 +28,8 @@ Examples:
   scn train configs/cifar10/scn-1.toml --out runs/first
   scn train configs/cifar10/scn-1.toml --out runs/first --resume
 
-Ctrl-C finishes the step, saves and exits; a second Ctrl-C exits at once.")]
+Ctrl-C finishes the step, saves and exits; a second Ctrl-C exits at once without saving. SIGTERM,
+SIGHUP, SIGUSR1 and SIGUSR2 save and exit too; under nohup training goes on when the terminal closes.")]
 pub(crate) struct Args {
     /// The experiment file
     experiment: PathBuf,
@@ -45,63 +50,114 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
+    log::start(None);
     let loaded = Experiment::load(&args.experiment, &args.set)?;
     let experiment = &loaded.experiment;
     let device = device::open(experiment.run.device, experiment.run.threads)?;
     let runs = Path::new(RUNS);
-    let folder = match (args.out, args.resume) {
+    let path = match (args.out, args.resume) {
         (Some(out), _) => out,
         (None, false) => default_path(runs, &experiment.name, OffsetDateTime::now_utc()),
         (None, true) => newest_run(runs, &experiment.name)?
             .ok_or_else(|| RunFolderError::NothingToResume(runs.join(&experiment.name)))?,
     };
-    let resume = args.resume && holds_run(&folder);
+    let resume = args.resume && holds_run(&path);
     if args.resume && !resume {
-        eprintln!(
+        say!(
             "{}: nothing was saved here yet; starting from the start",
-            folder.display()
+            path.display()
         );
     }
-    let folder = if resume {
-        RunFolder::resume(&folder, experiment)?
-    } else {
-        RunFolder::create(&folder, &loaded)?
-    };
-    log::start(Some(folder.log()?));
     let environment = Environment::now(scn_ops::describe(&device));
-    folder.add_environment(&environment)?;
-    eprintln!(
-        "{} on {}, in {}",
-        experiment.name,
-        environment.device,
-        folder.path().display()
-    );
-    info!("{} on {}", experiment.name, environment.device);
     let mut console = Console::new();
-    let trainer = Trainer::new(loaded.experiment, &device, folder, stop, &mut console)?;
-    let path = trainer.path().to_path_buf();
-    let outcome = trainer.run(&mut console);
+    let begun = match resume {
+        true => resumed(&path, loaded, &device, &environment, &mut console).map(Some),
+        false => new(&path, loaded, &device, &environment, &stop, &mut console),
+    };
+    let outcome = begun.and_then(|begun| match begun {
+        None => Ok(None),
+        Some((start, folder)) => Ok(Some(Trainer::new(start, folder, stop.clone()).run(&mut console)?)),
+    });
     drop(console);
     match outcome {
-        Ok(Outcome::Finished(report)) => {
-            print(&report, args.json)?;
+        Ok(Some(Outcome::Finished(report))) => {
+            print(&report, args.json).with_context(|| {
+                let run = path.display();
+                format!("the results, which are in {run}/metrics.jsonl too, cannot be shown")
+            })?;
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Outcome::Stopped(signal)) => {
-            eprintln!(
-                "stopped by signal {signal}; saved in {}; go on with --out {} --resume",
-                path.display(),
-                path.display()
-            );
+        Ok(Some(Outcome::Stopped(signal))) => {
+            let path = path.display();
+            say!("stopped by signal {signal}; saved in {path}; go on with --out {path} --resume");
             info!("stopped by signal {signal}");
+            Ok(exit::stopped(signal))
+        }
+        Ok(None) => {
+            let signal = stop.signal().unwrap_or_default();
+            say!("stopped by signal {signal} before the first step; nothing was begun");
             Ok(exit::stopped(signal))
         }
         Err(error) => {
             // Standard error gets it from main.
             info!("failed: {error}");
+            Err(error)
+        }
+    }
+}
+
+/// A new run in `path`. Its folder is made last, so that a start that fails leaves none; `None` where a signal came first.
+fn new(
+    path: &Path,
+    loaded: Loaded,
+    device: &Device,
+    environment: &Environment,
+    stop: &StopFlag,
+    console: &mut Console,
+) -> anyhow::Result<Option<(Start, RunFolder)>> {
+    // Before the data is read, which may take long.
+    RunFolder::check_new(path)?;
+    announce(path, &loaded.experiment, environment, console);
+    let start = Start::new(loaded.experiment.clone(), device, environment)?;
+    if stop.signal().is_some() {
+        return Ok(None);
+    }
+    let folder = RunFolder::create(path, &loaded)?;
+    match record(&folder, &loaded.experiment, environment) {
+        Ok(()) => Ok(Some((start, folder))),
+        Err(error) => {
+            folder.discard();
             Err(error.into())
         }
     }
+}
+
+/// The run in `path`, where it was left.
+fn resumed(
+    path: &Path,
+    loaded: Loaded,
+    device: &Device,
+    environment: &Environment,
+    console: &mut Console,
+) -> anyhow::Result<(Start, RunFolder)> {
+    let mut folder = RunFolder::resume(path, &loaded.experiment)?;
+    announce(path, &loaded.experiment, environment, console);
+    record(&folder, &loaded.experiment, environment)?;
+    let start = Start::resumed(loaded.experiment, device, environment, &mut folder, console)?;
+    Ok((start, folder))
+}
+
+fn announce(path: &Path, experiment: &Experiment, environment: &Environment, console: &Console) {
+    let Environment { device, .. } = environment;
+    console.line(&format!("{} on {device}, in {}", experiment.name, path.display()));
+}
+
+/// Writes down what the run is started on.
+fn record(folder: &RunFolder, experiment: &Experiment, environment: &Environment) -> Result<(), RunFolderError> {
+    log::start(Some(folder.log()?));
+    folder.add_environment(environment)?;
+    info!("{} on {}", experiment.name, environment.device);
+    Ok(())
 }
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {

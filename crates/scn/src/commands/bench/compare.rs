@@ -20,6 +20,7 @@ use crate::commands::eval::DeviceName;
 use crate::commands::robust::Stored;
 use crate::commands::train::RUNS;
 use crate::output::{print, print_json};
+use crate::stderr::say;
 use crate::{exit, signals};
 
 /// Train several models on the same data and compare them
@@ -100,7 +101,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match compare(&args, &out, &stop)? {
         None => {
             let (signal, out) = (stop.signal().unwrap_or_default(), out.display());
-            eprintln!("stopped by signal {signal}; go on with the same command and --out {out}");
+            say!("stopped by signal {signal}; go on with the same command and --out {out}");
             Ok(exit::stopped(signal))
         }
         Some(comparison) if args.json => print_json(&comparison).map(|()| ExitCode::SUCCESS),
@@ -129,9 +130,9 @@ fn compare(args: &Args, out: &Path, stop: &StopFlag) -> anyhow::Result<Option<Co
         let place = format!("model {} of {}", index + 1, entries.len());
         let name = &entry.experiment.name;
         if comparison.has(name) {
-            eprintln!("{place}: {name} was trained before, in {}", entry.folder.display());
+            say!("{place}: {name} was trained before, in {}", entry.folder.display());
         } else {
-            eprintln!("{place}: {name}");
+            say!("{place}: {name}");
             if !child::train(entry, stop)? {
                 return Ok(None);
             }

@@ -11,6 +11,7 @@ use scn_train::{DataConfig, StopFlag, evaluation_loader};
 
 use super::report::{Report, Row};
 use crate::exit::BadInput;
+use crate::stderr::say;
 
 /// One network on one dataset.
 pub(super) struct Study<'a> {
@@ -101,7 +102,7 @@ impl Study<'_> {
             return Ok(None);
         };
         let corruption = name(corruption);
-        eprintln!("fit, {corruption}: {accuracy:.2} % at {best}");
+        say!("fit, {corruption}: {accuracy:.2} % at {best}");
         Ok(Some(FitPoint {
             corruption,
             residual: residual.unwrap_or_default(),
@@ -145,7 +146,7 @@ impl Study<'_> {
             (row.residual, row.fitted) = (residual, Some(fitted));
             (row.best, row.best_value) = (Some(best), Some(value));
         }
-        eprintln!("test, {}: {fixed:.2} % as trained", name(corruption));
+        say!("test, {}: {fixed:.2} % as trained", name(corruption));
         Ok(Some(row))
     }
 }

@@ -1,0 +1,143 @@
+//! What a run starts from: the data in memory and the weights on the device, new ones or those of a checkpoint.
+
+use burn::tensor::Device;
+use scn_models::Model;
+
+use crate::TrainError;
+use crate::engine::learner::Learner;
+use crate::engine::optimizer::Sgd;
+use crate::engine::progress::Progress;
+use crate::engine::saving::Saved;
+use crate::engine::splits::Splits;
+use crate::experiment::Experiment;
+use crate::runs::checkpoint::{self, LAST, Origin, State, TrainingImages};
+use crate::runs::environment::Environment;
+use crate::runs::folder::RunFolder;
+
+/// A run before its first step.
+pub struct Start {
+    pub(super) experiment: Experiment,
+    pub(super) splits: Splits,
+    pub(super) learner: Learner,
+    pub(super) state: State,
+    pub(super) origin: Origin,
+    /// The checkpoint that it goes on from.
+    pub(super) saved: Option<Saved>,
+}
+
+impl Start {
+    /// A new run: reads the data and draws the weights. It needs no folder yet, so that one that cannot start leaves none.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`], [`TrainError::Model`].
+    pub fn new(experiment: Experiment, device: &Device, environment: &Environment) -> Result<Self, TrainError> {
+        let parts = Parts::load(&experiment, device, environment)?;
+        let model = Model::new(
+            &experiment.model,
+            parts.splits.train.image_shape(),
+            classes(&experiment),
+            experiment.seed,
+            &parts.device,
+        )?;
+        let optimizer = parts.optimizer(&experiment);
+        Ok(parts.start(experiment, model, optimizer, State::start(), None))
+    }
+
+    /// A run that goes on from the newest good checkpoint of `run`, or from the start where nothing was saved yet. Tells
+    /// which checkpoints were passed over because they are damaged, and what may change the last bits of the result.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn resumed(
+        experiment: Experiment,
+        device: &Device,
+        environment: &Environment,
+        run: &mut RunFolder,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let folder = run.checkpoints();
+        checkpoint::recover(&folder)?;
+        let Some(found) = checkpoint::newest(&folder)? else {
+            run.truncate_metrics(0)?;
+            return Self::new(experiment, device, environment);
+        };
+        let parts = Parts::load(&experiment, device, environment)?;
+        let checkpoint = &found.checkpoint;
+        let rounding = checkpoint.compare(&found.path, &experiment, &parts.origin)?;
+        found.notices().for_each(|message| progress.notice(&message));
+        if !rounding.is_empty() {
+            progress.notice(&format!(
+                "checkpoints/{} was made with something else than is here: {}; the weights may differ in their last bits \
+                 from those of a run that was not interrupted",
+                found.name,
+                rounding.join("; ")
+            ));
+        }
+        let image = parts.splits.train.image_shape();
+        let empty = Model::empty(&experiment.model, image, classes(&experiment), &parts.device)?;
+        let model = checkpoint.restore_model(&found.path, empty)?;
+        let mut optimizer = parts.optimizer(&experiment);
+        checkpoint.restore_optimizer(&found.path, &mut optimizer, &model, &parts.device.clone().inner())?;
+        let state = checkpoint.state.clone();
+        progress.notice(&format!(
+            "resuming from checkpoints/{}: epoch {}, batch {}",
+            found.name,
+            state.epoch + 1,
+            state.batch
+        ));
+        if found.passed_over.iter().any(|other| other.name == LAST) {
+            checkpoint::set_aside(&folder)?;
+        }
+        run.truncate_metrics(state.epoch)?;
+        let saved = Saved::of(found.name, &state);
+        Ok(parts.start(experiment, model, optimizer, state, Some(saved)))
+    }
+}
+
+/// What both kinds of start need.
+struct Parts {
+    splits: Splits,
+    origin: Origin,
+    /// With autodiff.
+    device: Device,
+}
+
+impl Parts {
+    fn load(experiment: &Experiment, device: &Device, environment: &Environment) -> Result<Self, TrainError> {
+        let splits = Splits::load(&experiment.data, experiment.seed)?;
+        let origin = Origin::of(environment, TrainingImages::of(&splits.train_images));
+        Ok(Self {
+            splits,
+            origin,
+            device: device.clone().autodiff(),
+        })
+    }
+
+    fn optimizer(&self, experiment: &Experiment) -> Sgd {
+        Sgd::new(experiment.train.optimizer, experiment.train.clip_norm)
+    }
+
+    fn start(self, experiment: Experiment, model: Model, optimizer: Sgd, state: State, saved: Option<Saved>) -> Start {
+        Start {
+            learner: Learner {
+                model,
+                optimizer,
+                label_smoothing: experiment.train.label_smoothing,
+                device: self.device,
+            },
+            experiment,
+            splits: self.splits,
+            state,
+            origin: self.origin,
+            saved,
+        }
+    }
+}
+
+/// Classes of the model.
+pub(super) fn classes(experiment: &Experiment) -> usize {
+    experiment
+        .model
+        .classes
+        .unwrap_or_else(|| experiment.data.dataset.classes())
+}
