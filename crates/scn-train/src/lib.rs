@@ -4,10 +4,8 @@ pub mod attack;
 mod engine;
 mod error;
 mod experiment;
-pub mod pytorch;
 pub mod robust;
 mod runs;
-pub mod tensors;
 
 pub use engine::evaluation::{Evaluation, Evaluator, evaluate, images};
 pub use engine::learner::{Diverged, Learner};
@@ -26,3 +24,5 @@ pub use runs::atomic::write_file;
 pub use runs::checkpoint;
 pub use runs::environment::{Environment, peak_memory};
 pub use runs::folder::{RunFolder, RunFolderError, default_path, holds_run, newest_run};
+/// Arrays on the host, as checkpoints hold them.
+pub use scn_interop::tensors;

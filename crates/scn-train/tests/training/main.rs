@@ -7,7 +7,6 @@ mod common;
 mod learner;
 mod losses;
 mod optimizer;
-mod pytorch;
 mod robust;
 mod run_folder;
 mod statistics;

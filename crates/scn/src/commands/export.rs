@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use scn_train::{pytorch, tensors, write_file};
+use scn_interop::{pytorch, tensors};
+use scn_train::write_file;
 
 use crate::output::{check_target, print};
 use crate::{log, weights};

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use scn_data::DatasetKind;
 use scn_models::{CscConfig, ModelConfig, ModelKind};
-use scn_train::DeviceChoice;
-use scn_train::pytorch::{self, DATASETS, ImportError, KINDS, StateDict};
+use scn_interop::pytorch::{self, DATASETS, ImportError, Imported, KINDS, StateDict};
+use scn_train::checkpoint::{Checkpoint, Description, State};
+use scn_train::tensors::Arrays;
+use scn_train::{DataConfig, DeviceChoice, Validation};
 
 use crate::exit::{BadInput, Usage};
 use crate::output::{check_new_folder, print};
@@ -60,8 +62,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => dataset_of(&file).map_err(|reason| Usage(format!("{}: {reason}", args.file.display())))?,
     };
     let device = device::open(DeviceChoice::Cpu, 0)?;
-    let checkpoint = pytorch::import(&file, &config, dataset, &device).map_err(refuse)?;
-    checkpoint.save(&args.out, None)?;
+    let imported = pytorch::import(&file, &config, dataset, &device).map_err(refuse)?;
+    checkpoint(imported).save(&args.out, None)?;
     print(&format!(
         "{} for {} of {} in {}\n",
         args.model.name(),
@@ -70,6 +72,26 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         args.out.display()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The checkpoint of a network that was trained elsewhere, as if before its first step.
+fn checkpoint(imported: Imported) -> Checkpoint {
+    Checkpoint {
+        model: imported.weights,
+        optimizer: Arrays::new(),
+        state: State::start(),
+        description: Description {
+            model: imported.model,
+            data: DataConfig {
+                validation: Validation::Images(0),
+                divide: true,
+                augment: imported.augmentation,
+                ..DataConfig::new(imported.dataset)
+            },
+            seed: 0,
+            normalization: imported.normalization,
+        },
+    }
 }
 
 /// The dataset with as many classes as the network.

@@ -1,4 +1,4 @@
-//! A checkpoint from a state dict.
+//! A network from a state dict.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,7 @@ use scn_models::{Model, ModelConfig};
 use super::names::{is_ignored, published, spelling};
 use super::state_dict::Stored;
 use super::{ImportError, StateDict};
-use crate::runs::checkpoint::{Checkpoint, Description, State};
 use crate::tensors::{Array, Arrays, Shapes, differences, from_module, into_module, shapes};
-use crate::{DataConfig, Validation};
 
 /// The datasets that the networks were published for.
 pub const DATASETS: [DatasetKind; 2] = [DatasetKind::Cifar10, DatasetKind::Cifar100];
@@ -24,10 +22,23 @@ const ROUNDING: f64 = 1e-6;
 /// Calls of [`Model::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
 /// training goes on from there.
 const PROJECTIONS: usize = 3;
-const SEED: u64 = 0;
 
-/// The checkpoint of a network that was trained elsewhere, as if before its first step; `device` computes what only
-/// training needs. A network may have more classes than its dataset.
+/// A network that was trained elsewhere, and what is known of its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// Weights and running statistics by our names.
+    pub weights: Arrays,
+    /// What they are of, every value filled in.
+    pub model: ModelConfig,
+    /// What it was trained on: all of the training images, none held out.
+    pub dataset: DatasetKind,
+    /// What the images were normalised by: mean and deviation of each channel.
+    pub normalization: Normalization,
+    /// How the training images were changed.
+    pub augmentation: Augmentation,
+}
+
+/// The network in a file; `device` computes what only training needs. It may have more classes than its dataset.
 ///
 /// # Errors
 /// [`ImportError::Mismatch`] with everything that is wrong with the tensors, [`ImportError::Model`].
@@ -36,32 +47,22 @@ pub fn import(
     config: &ModelConfig,
     dataset: DatasetKind,
     device: &Device,
-) -> Result<Checkpoint, ImportError> {
-    let data = DataConfig {
-        validation: Validation::Images(0),
-        divide: true,
-        augment: Augmentation {
-            flip: true,
-            shift: 4,
-            ..Augmentation::default()
-        },
-        ..DataConfig::new(dataset)
-    };
+) -> Result<Imported, ImportError> {
     let info = dataset.info();
     let normalization = Normalization::given(info.shape, info.pixel_max, MEAN.to_vec(), DEVIATION.to_vec())?;
     // Fewer classes than the dataset's are an ill-shaped classifier.
     let classes = file.classes().unwrap_or_default().max(dataset.classes());
-    let config = config.with_defaults(classes)?;
-    let network = Model::empty(&config, data.image_shape(), classes, device)?;
-    Ok(Checkpoint {
-        model: weights(file, config.kind.name(), network)?,
-        optimizer: Arrays::new(),
-        state: State::start(),
-        description: Description {
-            model: config,
-            data,
-            seed: SEED,
-            normalization,
+    let model = config.with_defaults(classes)?;
+    let network = Model::empty(&model, info.shape, classes, device)?;
+    Ok(Imported {
+        weights: weights(file, model.kind.name(), network)?,
+        model,
+        dataset,
+        normalization,
+        augmentation: Augmentation {
+            flip: true,
+            shift: 4,
+            ..Augmentation::default()
         },
     })
 }

@@ -41,10 +41,10 @@ pub struct Array {
 pub type Arrays = BTreeMap<String, Array>;
 
 /// Shapes by name.
-pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// The shapes of arrays.
-pub(crate) fn shapes(arrays: &Arrays) -> Shapes {
+pub fn shapes(arrays: &Arrays) -> Shapes {
     arrays
         .iter()
         .map(|(name, array)| (name.clone(), array.shape.clone()))
@@ -85,7 +85,7 @@ pub fn floats(data: TensorData) -> Vec<f32> {
 /// # Errors
 /// [`TensorsError::Mismatch`] with every missing, unknown or ill-shaped tensor.
 pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, TensorsError> {
-    compare(&shapes(&from_module(&module)), arrays)?;
+    check(&shapes(&from_module(&module)), arrays)?;
     let tensors = arrays.iter().map(|(name, array)| {
         let data = TensorData::new::<f32, Shape>(array.values.clone(), array.shape.clone().into());
         bridge::from_data(data, name.clone(), None)
@@ -100,8 +100,11 @@ pub fn into_module<M: Module>(mut module: M, arrays: &Arrays) -> Result<M, Tenso
     }
 }
 
-/// Compares names and shapes.
-pub(crate) fn compare(expected: &Shapes, found: &Arrays) -> Result<(), TensorsError> {
+/// Checks that arrays have the expected names and shapes.
+///
+/// # Errors
+/// [`TensorsError::Mismatch`] with all of [`differences`].
+pub fn check(expected: &Shapes, found: &Arrays) -> Result<(), TensorsError> {
     let problems = differences(expected, &shapes(found));
     if problems.is_empty() {
         Ok(())
@@ -111,7 +114,7 @@ pub(crate) fn compare(expected: &Shapes, found: &Arrays) -> Result<(), TensorsEr
 }
 
 /// Every missing, ill-shaped or unknown tensor, in words.
-pub(crate) fn differences(expected: &Shapes, found: &Shapes) -> Vec<String> {
+pub fn differences(expected: &Shapes, found: &Shapes) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, shape) in expected {
         match found.get(name) {

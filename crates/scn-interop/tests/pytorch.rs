@@ -1,4 +1,5 @@
 //! Published weights: what is imported is what was exported, in every spelling, and what does not fit is named.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -6,11 +7,16 @@ use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::DatasetKind;
 use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
 use scn_ops::dictionary_norm;
-use scn_train::checkpoint::Checkpoint;
-use scn_train::pytorch::{ImportError, StateDict, export, import};
-use scn_train::tensors::{Array, Arrays, floats, from_module, to_safetensors};
+use scn_interop::pytorch::{ImportError, Imported, StateDict, export, import};
+use scn_interop::tensors::{Array, Arrays, floats, from_module, to_safetensors};
 
-use crate::common::assert_says;
+/// Asserts that a message has all the parts.
+#[track_caller]
+fn assert_says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
 
 /// Tensors of a new network, those of batch norms no two alike.
 fn tensors(kind: ModelKind, classes: usize) -> Arrays {
@@ -34,7 +40,7 @@ fn open(folder: &Path, tensors: &Arrays) -> StateDict {
     StateDict::read(&path).unwrap()
 }
 
-fn imported(tensors: &Arrays, kind: ModelKind) -> Result<Checkpoint, ImportError> {
+fn imported(tensors: &Arrays, kind: ModelKind) -> Result<Imported, ImportError> {
     let folder = tempfile::tempdir().unwrap();
     let file = open(folder.path(), tensors);
     import(&file, &ModelConfig::new(kind), DatasetKind::Cifar10, &Device::flex())
@@ -59,9 +65,7 @@ fn an_imported_resnet_is_the_exported_one_in_any_spelling() {
     let ours = tensors(ModelKind::Resnet18, 10);
     let published = export(ModelKind::Resnet18, ours.clone());
     assert_eq!(published.len(), ours.len());
-    let checkpoint = imported(&published, ModelKind::Resnet18).unwrap();
-    assert_eq!(checkpoint.model, ours);
-    assert!(checkpoint.optimizer.is_empty());
+    assert_eq!(imported(&published, ModelKind::Resnet18).unwrap().weights, ours);
 
     let mut other = renamed(&published, |name| {
         let name = name.replace("shortcut.", "downsample.").replace("linear.", "fc.");
@@ -78,7 +82,7 @@ fn an_imported_resnet_is_the_exported_one_in_any_spelling() {
     };
     other.insert("net.module.layer0.1.num_batches_tracked".into(), count.clone());
     other.insert("best_accuracy".into(), count);
-    assert_eq!(imported(&other, ModelKind::Resnet18).unwrap().model, ours);
+    assert_eq!(imported(&other, ModelKind::Resnet18).unwrap().weights, ours);
 }
 
 #[test]
@@ -101,12 +105,11 @@ fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
         }),
         ..ModelConfig::new(ModelKind::Sdnet18)
     };
-    let checkpoint = import(&file, &config, DatasetKind::Cifar100, &Device::flex()).unwrap();
-    let description = &checkpoint.description;
-    assert_eq!(description.model.csc.map(|csc| csc.lambda), Some(0.25));
-    assert_eq!(description.model.classes, Some(100));
+    let found = import(&file, &config, DatasetKind::Cifar100, &Device::flex()).unwrap();
+    assert_eq!(found.model.csc.map(|csc| csc.lambda), Some(0.25));
+    assert_eq!(found.model.classes, Some(100));
 
-    let imported = &checkpoint.model;
+    let imported = &found.weights;
     assert_eq!(imported.len(), ours.len());
     assert_eq!(imported["conv1.step_size"], ours["conv1.step_size"]);
     let atoms = imported["conv1.weight"].values.chunks(27).zip(unit.values.chunks(27));
@@ -137,7 +140,7 @@ fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
         &Device::flex(),
     )
     .unwrap();
-    assert_eq!(without_direction(again.model), without_direction(imported.clone()));
+    assert_eq!(without_direction(again.weights), without_direction(imported.clone()));
 }
 
 #[test]

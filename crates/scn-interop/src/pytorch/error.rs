@@ -7,7 +7,7 @@ use scn_models::ModelError;
 
 use crate::tensors::TensorsError;
 
-/// Why no checkpoint could be made of a file.
+/// Why no network could be made of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file system's error.
