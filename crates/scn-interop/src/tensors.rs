@@ -7,21 +7,22 @@ use burn::store::ModuleSnapshot;
 use burn::store::bridge;
 use burn::tensor::{Shape, TensorData};
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+
+use crate::archive::{Archive, ArchiveError, Dtype, decode};
 
 /// Why a file's tensors are not those of the model.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum TensorsError {
-    /// Not a safetensors file.
+    /// Not a safetensors file, or one that claims what it does not hold.
     #[error("not a safetensors file ({0})")]
-    Format(String),
+    Format(#[from] ArchiveError),
     /// A type other than f32.
     #[error("tensor `{name}` is {found}, expected F32")]
     Type {
         /// Name of the tensor.
         name: String,
         /// Its type.
-        found: String,
+        found: Dtype,
     },
     /// Names or shapes that differ.
     #[error("its tensors are not those of the model: {}", .0.join("; "))]
@@ -155,31 +156,15 @@ pub fn to_safetensors(arrays: &Arrays) -> Vec<u8> {
 /// # Errors
 /// [`TensorsError::Format`] and [`TensorsError::Type`].
 pub fn from_safetensors(bytes: &[u8]) -> Result<Arrays, TensorsError> {
-    let archive = SafeTensors::deserialize(bytes).map_err(|error| TensorsError::Format(error.to_string()))?;
-    archive
-        .tensors()
+    Archive::parse(bytes)?
         .into_iter()
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(TensorsError::Type {
-                    name,
-                    found: format!("{:?}", view.dtype()),
-                });
+            if view.dtype != Dtype::F32 {
+                let found = view.dtype;
+                return Err(TensorsError::Type { name, found });
             }
-            let values = view
-                .data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect();
-            Ok((
-                name,
-                Array {
-                    shape: view.shape().to_vec(),
-                    values,
-                },
-            ))
+            let (shape, values) = (view.shape, decode(view.bytes, f32::from_le_bytes));
+            Ok((name, Array { shape, values }))
         })
         .collect()
 }

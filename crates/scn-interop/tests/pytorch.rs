@@ -5,10 +5,10 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::DatasetKind;
-use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
-use scn_ops::dictionary_norm;
 use scn_interop::pytorch::{ImportError, Imported, StateDict, export, import};
 use scn_interop::tensors::{Array, Arrays, floats, from_module, to_safetensors};
+use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
+use scn_ops::dictionary_norm;
 
 /// Asserts that a message has all the parts.
 #[track_caller]

@@ -1,7 +1,6 @@
 //! The command line of scn: one file per subcommand.
 
 mod allocator;
-mod archive;
 mod arguments;
 mod commands;
 mod device;
@@ -10,7 +9,6 @@ mod log;
 mod output;
 mod progress;
 mod signals;
-mod weights;
 
 use std::process::ExitCode;
 

@@ -160,7 +160,8 @@ fn what_cannot_be_imported_is_refused_and_leaves_nothing() {
     }
     fs::write(places.path("few"), to_safetensors(&few)).unwrap();
 
-    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scn-interop/tests/data/state_dict.pth")).unwrap();
+    let whole =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scn-interop/tests/data/state_dict.pth")).unwrap();
     let random: Vec<u8> = (0..1000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use burn::tensor::{bf16, f16};
 use pytorch_reader::{DType, PytorchReader, Tensor};
-use safetensors::{Dtype, SafeTensors};
 
 use super::ImportError;
 use super::names::spelling;
+use crate::archive::{self, Archive, ArchiveError, Dtype, numbers};
 
 /// Keys under which programs keep a state dict beside other things.
 const WRAPPERS: [&str; 3] = ["state_dict.", "model.", "net."];
@@ -50,7 +49,7 @@ impl StateDict {
             .and_then(|file| file.take(512).read_to_end(&mut start))
             .map_err(ImportError::Io)?;
         let tensors = if start.get(8) == Some(&b'{') {
-            from_safetensors(&std::fs::read(path).map_err(ImportError::Io)?)?
+            from_safetensors(path)?
         } else if start.get(257..262) == Some(b"ustar") {
             // Its entries can claim any length: reading one could take all memory.
             return Err(ImportError::Format("a TAR file, as PyTorch wrote before 0.1.10".into()));
@@ -81,17 +80,16 @@ impl Stored {
 
     /// Its values in row-major order, or what is wrong with them.
     pub(super) fn values(&self) -> Result<Vec<f32>, String> {
-        let decode: fn(&[u8]) -> Vec<f32> = match self.dtype {
-            Dtype::F64 => |bytes| numbers(bytes, |value| f64::from_le_bytes(value) as f32),
-            Dtype::F32 => |bytes| numbers(bytes, f32::from_le_bytes),
-            Dtype::F16 => |bytes| numbers(bytes, |value| f16::from_le_bytes(value).to_f32()),
-            Dtype::BF16 => |bytes| numbers(bytes, |value| bf16::from_le_bytes(value).to_f32()),
-            other => return Err(format!("is of type {other}, expected F64, F32, F16 or BF16")),
+        if !matches!(self.dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(format!("is of type {}, expected F64, F32, F16 or BF16", self.dtype));
+        }
+        let bytes = match &self.source {
+            Source::File(tensor) => &tensor.read().map_err(|error| format!("cannot be read: {error}"))?,
+            Source::Memory(bytes) => bytes,
         };
-        let values = match &self.source {
-            Source::File(tensor) => decode(&tensor.read().map_err(|error| format!("cannot be read: {error}"))?),
-            Source::Memory(bytes) => decode(bytes),
-        };
+        let values = numbers(self.dtype, bytes).unwrap_or_default();
+        // All but F64 are F32 exactly.
+        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
         match values.iter().find(|value| !value.is_finite()) {
             Some(value) => Err(format!("holds {value}, expected finite numbers that fit F32")),
             None => Ok(values),
@@ -99,13 +97,19 @@ impl Stored {
     }
 }
 
-fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Stored>, ImportError> {
-    let archive = SafeTensors::deserialize(bytes)
-        .map_err(|error| ImportError::Format(format!("not a whole safetensors file: {error}")))?;
-    let stored = archive.tensors().into_iter().map(|(name, view)| {
-        let bytes = Source::Memory(view.data().to_vec());
-        (name, Stored::new(view.shape(), view.dtype(), bytes))
-    });
+fn from_safetensors(path: &Path) -> Result<BTreeMap<String, Stored>, ImportError> {
+    let refused = |error| match error {
+        ArchiveError::Io(error) => ImportError::Io(error),
+        claim => ImportError::Format(format!("not a whole safetensors file: {claim}")),
+    };
+    let bytes = archive::read(path).map_err(refused)?;
+    let stored = Archive::parse(&bytes)
+        .map_err(refused)?
+        .into_iter()
+        .map(|(name, view)| {
+            let bytes = Source::Memory(view.bytes.to_vec());
+            (name, Stored::new(&view.shape, view.dtype, bytes))
+        });
     Ok(stored.collect())
 }
 
@@ -134,11 +138,6 @@ fn type_of(tensor: &Tensor) -> Dtype {
         DType::U8 => Dtype::U8,
         DType::Bool => Dtype::BOOL,
     }
-}
-
-/// Little-endian numbers.
-fn numbers<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    bytes.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
 }
 
 /// Of a state dict beside other things only the state dict, and of [`PARALLEL`] names what follows.

@@ -27,6 +27,6 @@ pub use error::{ExperimentError, Place};
 pub use keys::{KEYS, KeyInfo};
 pub use load::Loaded;
 pub use optimizer::OptimizerConfig;
-pub use run::{DeviceChoice, RunConfig};
+pub use run::RunConfig;
 pub use schedule::{Anneal, Schedule, ScheduleConfig, ScheduleKind};
 pub use train::TrainConfig;

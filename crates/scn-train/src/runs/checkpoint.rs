@@ -380,6 +380,23 @@ pub fn set_aside(folder: &Path) -> Result<(), CheckpointError> {
     sync_parent(&last).map_err(io)
 }
 
+/// SHA-256 of the weights of the checkpoint in folder `path` in hexadecimal digits, as its manifest says; the weights are not
+/// read.
+///
+/// # Errors
+/// [`CheckpointError::Io`], [`CheckpointError::Content`].
+pub fn weights_sha256(path: &Path) -> Result<String, CheckpointError> {
+    let path = path.join(MANIFEST);
+    let mut manifest: Manifest = parse(&path, &read(&path)?)?;
+    match manifest.files.remove(MODEL) {
+        Some(record) => Ok(record.sha256),
+        None => Err(CheckpointError::Content {
+            path,
+            reason: format!("no entry for {MODEL}"),
+        }),
+    }
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     fs::read(path).map_err(|source| CheckpointError::Io {
         path: path.to_path_buf(),

@@ -1,0 +1,7 @@
+//! Tests of studies, one binary so that it links once.
+#![allow(clippy::unwrap_used)]
+
+mod attack;
+mod common;
+mod robust;
+mod weights;
