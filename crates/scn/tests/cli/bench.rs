@@ -1,50 +1,18 @@
 //! `scn bench` as its users run it: every figure is there and possible. How large the times are, no test can say.
 
-#![allow(clippy::unwrap_used)]
-
-use std::path::Path;
-use std::process::{Command, Output};
-
 use serde_json::Value;
 
-/// scn with its working directory at the root of the repository.
-fn scn(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command
-        .args(args)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
-    // Autotuning takes minutes on a software adapter.
-    command.env_remove("RUST_LOG").env("CUBECL_AUTOTUNE_LEVEL", "minimal");
-    command.output().unwrap()
-}
-
-fn succeed(args: &[&str]) -> String {
-    let output = scn(args);
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::common::{positive, refused, succeed, succeed_json, wgpu_is_there};
 
 fn measure(args: &[&str]) -> Value {
-    serde_json::from_str(&succeed(&[&["bench"], args, &["--json"]].concat())).unwrap()
+    succeed_json(&[&["bench"], args, &["--json"]].concat())
 }
 
 /// Asserts the exit code and a part of the message of a measurement that fails.
-fn refused(args: &[&str], code: i32, part: &str) {
-    let output = scn(&[&["bench"], args].concat());
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-    assert!(
-        message.contains(part) && !message.contains("panicked"),
-        "{args:?}: {message}"
-    );
-    assert!(output.stdout.is_empty(), "{args:?}");
-}
-
-fn positive(value: &Value) -> f64 {
-    let number = value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
-    assert!(number > 0.0 && number.is_finite(), "{number}");
-    number
+#[track_caller]
+fn fails(args: &[&str], code: i32, part: &str) {
+    let printed = refused(&[&["bench"], args].concat(), code, &[part]);
+    assert!(printed.is_empty(), "{args:?}");
 }
 
 /// A median between its quartiles.
@@ -148,7 +116,7 @@ fn a_network_without_sparse_coding_has_no_solver() {
 fn a_dataset_that_is_not_there_can_be_replaced_by_noise() {
     let step = ["step", "configs/cifar10/scn-1.toml", "--set", "data.dir=absent"];
     let options = ["--batch", "2", "--steps", "1", "--device", "cpu"];
-    refused(&[&step[..], &options].concat(), 3, "--synthetic");
+    fails(&[&step[..], &options].concat(), 3, "--synthetic");
     let report = measure(&[&step[..], &options, &["--synthetic"]].concat());
     assert_eq!(report["images"], "noise of cifar10");
     positive(&report["train_images_per_second"]);
@@ -216,12 +184,9 @@ fn trained_weights_are_evaluated_as_they_are() {
         "--weights",
         run,
     ];
-    refused(&foreign, 3, "its tensors are not those of the model");
+    fails(&foreign, 3, "its tensors are not those of the model");
 
-    if !scn_ops::adapter_available() {
-        let required = std::env::var_os("SCN_REQUIRE_WGPU").is_some();
-        assert!(!required, "SCN_REQUIRE_WGPU is set, but there is no adapter");
-        println!("skipped on wgpu: there is no adapter");
+    if !wgpu_is_there() {
         return;
     }
     let one = ["--batch", "1", "--repeats", "1", "--device", "wgpu"];
@@ -287,22 +252,22 @@ fn kernels_are_measured_by_layer_shape() {
 #[test]
 fn what_cannot_be_measured_is_refused() {
     let step = |options: &[&'static str]| [&["step", QUICK_START, "--device", "cpu"], options].concat();
-    refused(&step(&["--batch", "1"]), 2, "--batch");
-    refused(&step(&["--steps", "0"]), 2, "--steps");
-    refused(&step(&["--batch", "100000"]), 2, "training images");
-    refused(&["step", QUICK_START, "--device", "tpu"], 2, "ndarray");
-    refused(&step(&["--set", "model.width=0"]), 3, "model.width");
-    refused(&step(&["--weights", "configs"]), 3, "neither the folder of a run");
-    refused(&["step", "absent.toml"], 3, "absent.toml");
+    fails(&step(&["--batch", "1"]), 2, "--batch");
+    fails(&step(&["--steps", "0"]), 2, "--steps");
+    fails(&step(&["--batch", "100000"]), 2, "training images");
+    fails(&["step", QUICK_START, "--device", "tpu"], 2, "ndarray");
+    fails(&step(&["--set", "model.width=0"]), 3, "model.width");
+    fails(&step(&["--weights", "configs"]), 3, "neither the folder of a run");
+    fails(&["step", "absent.toml"], 3, "absent.toml");
     let kernels = |options: &[&'static str]| [&["kernels", "--device", "cpu"], options].concat();
-    refused(&kernels(&["--width", "0"]), 2, "--width");
-    refused(&kernels(&["--width", "99"]), 2, "from 1 to 64");
-    refused(&kernels(&["--repeats", "0"]), 2, "--repeats");
-    refused(&kernels(&["--synthetic"]), 2, "--weights");
-    refused(
+    fails(&kernels(&["--width", "0"]), 2, "--width");
+    fails(&kernels(&["--width", "99"]), 2, "from 1 to 64");
+    fails(&kernels(&["--repeats", "0"]), 2, "--repeats");
+    fails(&kernels(&["--synthetic"]), 2, "--weights");
+    fails(
         &kernels(&["--width", "1", "--weights", "runs"]),
         2,
         "cannot be used with",
     );
-    refused(&kernels(&["--weights", "absent"]), 3, "neither the folder of a run");
+    fails(&kernels(&["--weights", "absent"]), 3, "neither the folder of a run");
 }

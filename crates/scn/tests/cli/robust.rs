@@ -1,19 +1,11 @@
 //! `scn robust` and `scn attack` as their users run them.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use common::{refused, succeed};
-
-#[track_caller]
-fn json(args: &[&str]) -> Value {
-    serde_json::from_str(&succeed(args)).unwrap()
-}
+use crate::common::{assert_contains, command, refused, root, stderr, stdout, succeed, succeed_json, text};
 
 /// A short run of a model on digits.
 fn train(out: &str, model: &str) {
@@ -53,9 +45,9 @@ fn robust_inference_and_attacks() {
         "--device",
         "cpu",
     ];
-    let robust = |run: &str, more: &[&str]| json(&[&["robust", run, "--json"], &choices[..], more].concat());
+    let robust = |run: &str, more: &[&str]| succeed_json(&[&["robust", run, "--json"], &choices[..], more].concat());
     let report = robust(&coded, &["--lambdas", "2,0.5,1"]);
-    let evaluation = json(&["eval", &coded, "--device", "cpu", "--json"]);
+    let evaluation = succeed_json(&["eval", &coded, "--device", "cpu", "--json"]);
     let rows = report["rows"].as_array().unwrap();
     let kinds: Vec<_> = rows
         .iter()
@@ -107,7 +99,7 @@ fn robust_inference_and_attacks() {
     assert!(without["rows"][1].get("fitted").is_none() && without.get("fit").is_none());
 
     let attack = |run: &str, more: &[&str]| {
-        json(
+        succeed_json(
             &[
                 &[
                     "attack",
@@ -169,4 +161,142 @@ fn robust_inference_and_attacks() {
     refused(&["attack", &plain, "--steps", "0"], 2, &["--steps"]);
     fs::write(Path::new(&coded).join("robust.json"), "{\"fit\": {\"slope\": 1}}").unwrap();
     refused(&["attack", &coded], 3, &["robust.json", "scn robust"]);
+}
+
+/// A short run, `scn robust` of few images on it, and its report.
+fn fitted(folder: &Path) -> (String, Vec<String>, Value) {
+    let run = text(&folder.join("run")).to_owned();
+    train(&run, "model={kind=\"scn\"}");
+    let args = [
+        "robust",
+        &run,
+        "--noise",
+        "gaussian",
+        "--severities",
+        "3",
+        "--lambdas",
+        "0.5,1",
+    ];
+    let more = ["--fit-images", "20", "--test-images", "20", "--device", "cpu", "--json"];
+    let args: Vec<String> = args.into_iter().chain(more).map(str::to_owned).collect();
+    let report = succeed_json(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    (run, args, report)
+}
+
+#[test]
+fn what_is_found_is_printed_before_it_is_stored_and_stored_only_where_nobody_else_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, args, report) = fitted(folder.path());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let stored = Path::new(&run).join("robust.json");
+    let lost = "the results were printed and are not stored: keep what is on standard output";
+    let printed = |output: &str| assert_eq!(serde_json::from_str::<Value>(output).unwrap(), report);
+
+    // Another process trains the run; reading it needs no lock.
+    fs::remove_file(&stored).unwrap();
+    let lock = fs::File::create(Path::new(&run).join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let parts = [": another process is working on this run; ", lost];
+    printed(&refused(&args, 1, &parts));
+    assert!(!stored.exists());
+    let of_checkpoint = format!("{run}/checkpoints/last");
+    let attack = [
+        "attack",
+        &of_checkpoint,
+        "--steps",
+        "1",
+        "--test-images",
+        "4",
+        "--device",
+        "cpu",
+    ];
+    assert_contains(&refused(&attack, 1, &parts), &["attacked as trained"]);
+    drop(lock);
+
+    // Something lies in the place of the file.
+    fs::create_dir_all(stored.join("folder")).unwrap();
+    printed(&refused(&args, 1, &["cannot write ", "robust.json: ", lost]));
+    fs::remove_dir_all(&stored).unwrap();
+    printed(&succeed(&args));
+    let names = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name());
+    let parts: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".part")).collect();
+    assert!(parts.is_empty(), "{parts:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, args, report) = fitted(folder.path());
+    // No file may grow: what is stored before stays as it was. The signal that says so is ignored, as where a disk is full.
+    let mut limited = std::process::Command::new("sh");
+    limited.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_scn"),
+    ]);
+    let output = limited.args(&args).current_dir(root()).output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert_contains(
+        &message,
+        &[
+            "cannot write ",
+            "robust.json: ",
+            "(os error 27)",
+            "printed and are not stored",
+        ],
+    );
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), report);
+    let stored = fs::read_to_string(Path::new(&run).join("robust.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), report);
+}
+
+#[test]
+fn an_attack_takes_only_a_fit_of_its_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, _, report) = fitted(folder.path());
+    let stored = Path::new(&run).join("robust.json");
+    let attack = [
+        "attack",
+        &run,
+        "--steps",
+        "1",
+        "--test-images",
+        "4",
+        "--device",
+        "cpu",
+        "--json",
+    ];
+    let fitted = |output: &str| {
+        let report: Value = serde_json::from_str(output).unwrap();
+        report["rows"][0]["fitted"].is_number()
+    };
+    let silent = command(&root(), &attack).output().unwrap();
+    assert!(silent.status.success() && fitted(&stdout(&silent)) && !stderr(&silent).contains("warning"));
+
+    let change = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut changed = report.clone();
+        change(changed.as_object_mut().unwrap());
+        fs::write(&stored, changed.to_string()).unwrap();
+    };
+    let other = "0".repeat(64);
+    change(&|report| {
+        report["weights_sha256"] = other.clone().into();
+    });
+    let parts = [
+        "robust.json: its sparsity was fitted to other weights (SHA-256 0000",
+        report["weights_sha256"].as_str().unwrap(),
+        "run `scn robust` again, or move the file away",
+    ];
+    assert!(refused(&attack, 3, &parts).is_empty());
+    change(&|report| {
+        report.remove("weights_sha256");
+    });
+    let older = command(&root(), &attack).output().unwrap();
+    assert!(older.status.success() && fitted(&stdout(&older)));
+    assert_contains(
+        &stderr(&older),
+        &["warning: ", "these are taken to be them", "scn robust"],
+    );
 }

@@ -1,7 +1,4 @@
 //! `scn predict` as its users run it: the logits are those that `scn eval` counts, and bad input is refused by name.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +7,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use scn_train::checkpoint::Checkpoint;
 use scn_train::{EvaluationSplit, Splits};
-use serde_json::Value;
 
-use common::{refused, succeed};
+use crate::common::{refused, root, succeed, succeed_json};
 
 fn write(path: &Path, tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) {
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
@@ -46,12 +42,12 @@ fn logits_are_those_of_the_evaluation_and_bad_input_is_refused() {
         "--set",
         "data.batch_size=16",
     ]);
-    let evaluation: Value = serde_json::from_str(&succeed(&["eval", run, "--device", "cpu", "--json"])).unwrap();
+    let evaluation = succeed_json(&["eval", run, "--device", "cpu", "--json"]);
 
     let checkpoint = Path::new(evaluation["checkpoint"].as_str().unwrap());
     let description = Checkpoint::load(checkpoint).unwrap().description;
     let mut data = description.data;
-    data.dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
+    data.dir = root().join("datasets");
     let loader = Splits::evaluation(
         EvaluationSplit::Test,
         &data,

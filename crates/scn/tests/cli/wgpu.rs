@@ -1,31 +1,21 @@
 //! The quick start on the best wgpu adapter, which may be a software one, beside the CPU.
-#![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-use std::process::Command;
+use crate::common::{succeed, text, wgpu_is_there};
 
 /// Training losses by epoch of the quick start on a few images.
 fn losses(device: &str, epochs: usize) -> Vec<f64> {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command
-        .arg("train")
-        .arg(root.join("configs/quickstart.toml"))
-        .arg("--out")
-        .arg(&run);
-    for set in [
+    let sets = [
         format!("run.device={device}"),
         format!("train.epochs={epochs}"),
         "data.train_images=32".into(),
         "data.test_images=8".into(),
         "data.validation=0".into(),
-    ] {
-        command.arg("--set").arg(set);
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let args = ["train", "configs/quickstart.toml", "--out", text(&run)];
+    succeed(&args.into_iter().chain(sets).collect::<Vec<_>>());
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = metrics
         .lines()
@@ -38,12 +28,7 @@ fn losses(device: &str, epochs: usize) -> Vec<f64> {
 
 #[test]
 fn the_quick_start_takes_the_same_first_step_and_its_loss_falls() {
-    if !scn_ops::adapter_available() {
-        assert!(
-            std::env::var_os("SCN_REQUIRE_WGPU").is_none(),
-            "SCN_REQUIRE_WGPU is set, but there is no adapter"
-        );
-        println!("skipped: wgpu finds no adapter");
+    if !wgpu_is_there() {
         return;
     }
     // An epoch of 32 images is one step. The schedule warms up: the first steps may go either way.

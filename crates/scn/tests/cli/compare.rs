@@ -1,10 +1,5 @@
 //! `scn bench compare` as its users run it: what it tells of models, how it goes on after it was stopped, and what it
 //! refuses.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/signals.rs"]
-mod signals;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -15,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use signals::{SIGINT, SIGTERM, signal, text, wait_for};
+use crate::common::signals::{SIGINT, SIGTERM, signal, text, wait_for};
+use crate::common::{self, positive, refused_in, succeed, succeed_in};
 
 const SCN: &str = r#"
 name = "scn"
@@ -83,16 +79,13 @@ impl Bench {
         fs::write(self.path(name), text).unwrap();
     }
 
+    fn arguments<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["bench", "compare"], arguments].concat()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-        command
-            .current_dir(self.folder.path())
-            .args(["bench", "compare"])
-            .args(arguments)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = common::command(self.folder.path(), &Self::arguments(arguments));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -103,9 +96,7 @@ impl Bench {
     /// Standard output of a comparison that comes to its end.
     #[track_caller]
     fn finish(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        succeed_in(self.folder.path(), &Self::arguments(arguments))
     }
 
     #[track_caller]
@@ -116,13 +107,8 @@ impl Bench {
     /// Asserts the exit code and parts of the message of a comparison that fails.
     #[track_caller]
     fn refused(&self, arguments: &[&str], code: i32, parts: &[&str]) {
-        let output = self.run(arguments);
-        let message = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
-        for part in parts {
-            assert!(message.contains(part), "no {part:?} in: {message}");
-        }
-        assert!(!message.contains("panicked") && output.stdout.is_empty(), "{message}");
+        let printed = refused_in(self.folder.path(), &Self::arguments(arguments), code, parts);
+        assert!(printed.is_empty(), "{arguments:?}: {printed}");
     }
 
     fn stored(&self, out: &str) -> Value {
@@ -142,12 +128,6 @@ impl Bench {
             fs::read(last.join("model.safetensors")).unwrap()
         })
     }
-}
-
-fn positive(value: &Value) -> f64 {
-    let number = value.as_f64().unwrap_or_else(|| panic!("{value} is no number"));
-    assert!(number > 0.0 && number.is_finite(), "{number}");
-    number
 }
 
 #[track_caller]
@@ -204,13 +184,8 @@ fn a_row_tells_what_a_run_left() {
         close(&row["validation_top1"], tested["top1"].as_f64().unwrap());
         assert!(positive(&row["peak_rss_bytes"]) > 1e6);
 
-        let mut summary = Command::new(env!("CARGO_BIN_EXE_scn"));
-        let output = summary
-            .args(["summary", "--json"])
-            .arg(bench.path(&format!("{name}.toml")))
-            .output()
-            .unwrap();
-        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let summary = succeed(&["summary", "--json", common::text(&bench.path(&format!("{name}.toml")))]);
+        let summary: Value = serde_json::from_str(&summary).unwrap();
         for (key, of_summary) in [
             ("parameters", "parameters"),
             ("multiply_adds", "convolution_macs"),
@@ -463,6 +438,24 @@ fn what_does_not_compare_is_refused() {
             &[arguments[0]],
         );
     }
+    let target = [
+        "scn.toml",
+        "--target",
+        "60",
+        "--set",
+        "data.validation=0",
+        "--out",
+        "out",
+    ];
+    bench.refused(
+        &target,
+        2,
+        &[
+            "--target 60: ",
+            "scn.toml has none (data.validation is 0)",
+            "--set data.validation=0.1",
+        ],
+    );
     bench.refused(
         &["scn.toml", "--out", "scn.toml"],
         1,
@@ -484,23 +477,16 @@ fn robust_accuracy_is_the_mean_of_what_scn_robust_stored() {
     let compare = |more: &[&str]| bench.json(&[&options[..], &["--out", "out"], more].concat());
     assert!(compare(&[])["rows"][0]["robust_top1"].is_null());
     // The ResNet is left to the defaults.
-    let robust = Command::new(env!("CARGO_BIN_EXE_scn"))
-        .current_dir(bench.folder.path())
-        .args([
-            "robust",
-            "out/scn",
-            "--noise",
-            "gaussian",
-            "--severities",
-            "2,4",
-            "--lambdas",
-            "0.5,2",
-        ])
-        .args(["--fit-images", "20", "--device", "cpu", "--json"])
-        .output()
-        .unwrap();
-    assert!(robust.status.success(), "{}", text(&robust.stderr));
-    let robust: Value = serde_json::from_slice(&robust.stdout).unwrap();
+    let choices = ["--noise", "gaussian", "--severities", "2,4", "--lambdas", "0.5,2"];
+    let robust = succeed_in(
+        bench.folder.path(),
+        &[
+            &["robust", "out/scn", "--fit-images", "20", "--device", "cpu", "--json"],
+            &choices[..],
+        ]
+        .concat(),
+    );
+    let robust: Value = serde_json::from_str(&robust).unwrap();
     let comparison = compare(&["--robust"]);
     for kind in ["fixed", "fitted"] {
         let value = |row: usize| robust["rows"][row][kind].as_f64().unwrap();
@@ -517,4 +503,15 @@ fn robust_accuracy_is_the_mean_of_what_scn_robust_stored() {
         table.contains("corrupted top-1") && table.contains("with fitted sparsity"),
         "{table}"
     );
+
+    // What was found of other weights is no figure of these, and is found anew where it is asked for.
+    let stored = bench.path("out/scn/robust.json");
+    let mut foreign = robust;
+    foreign["weights_sha256"] = json!("0".repeat(64));
+    fs::write(&stored, foreign.to_string()).unwrap();
+    assert!(compare(&[])["rows"][0]["robust_top1"].is_null());
+    assert!(compare(&["--robust"])["rows"][0]["robust_top1"]["fixed"].is_number());
+    let found: Value = serde_json::from_slice(&fs::read(&stored).unwrap()).unwrap();
+    assert_ne!(found["weights_sha256"], foreign["weights_sha256"]);
+    assert_eq!(found["rows"].as_array().unwrap().len(), 21);
 }

@@ -1,8 +1,5 @@
 //! `scn import` and `scn export` as their users run them: what is exported and imported computes the same, and what
 //! cannot be imported is refused by name and leaves nothing behind.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +8,12 @@ use burn::tensor::Device;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use scn_data::{DatasetKind, Normalization};
+use scn_interop::tensors::{Arrays, from_module, from_safetensors, to_safetensors};
 use scn_models::{Model, ModelConfig, ModelKind};
 use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
-use scn_train::tensors::{Arrays, from_module, from_safetensors, to_safetensors};
 
-use common::{refused, succeed};
+use crate::common::{refused, root, succeed};
 
 /// Paths in a folder that goes away.
 struct Places(tempfile::TempDir);
@@ -160,8 +157,7 @@ fn what_cannot_be_imported_is_refused_and_leaves_nothing() {
     }
     fs::write(places.path("few"), to_safetensors(&few)).unwrap();
 
-    let whole =
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scn-interop/tests/data/state_dict.pth")).unwrap();
+    let whole = fs::read(root().join("crates/scn-interop/tests/data/state_dict.pth")).unwrap();
     let random: Vec<u8> = (0..1000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();

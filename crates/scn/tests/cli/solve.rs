@@ -1,70 +1,13 @@
-//! The program as its users run it: what it prints, what it writes and its exit codes.
-
-#![allow(clippy::unwrap_used)]
+//! `scn solve`: its solutions are those of the fixtures, and what cannot be solved is refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 
-/// scn with its working directory at the root of the repository.
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
-    command.args(args).current_dir(root()).env_remove("RUST_LOG");
-    // Autotuning takes minutes on a software adapter.
-    command.env("CUBECL_AUTOTUNE_LEVEL", "minimal");
-    command
-}
-
-fn scn(args: &[&str]) -> Output {
-    command(args).output().unwrap()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// Standard output of a run that succeeds.
-fn succeed(args: &[&str]) -> String {
-    let output = scn(args);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
-    stdout(&output)
-}
-
-fn succeed_json(args: &[&str]) -> Value {
-    serde_json::from_str(&succeed(args)).unwrap()
-}
-
-fn assert_contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no {part:?} in: {text}");
-    }
-}
-
-/// Asserts the exit code and parts of the message of a run that fails; returns its standard output.
-fn refused(args: &[&str], code: i32, parts: &[&str]) -> String {
-    let output = scn(args);
-    let message = stderr(&output);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
-    assert_contains(&message, parts);
-    assert!(!message.contains("panicked"), "{args:?}: {message}");
-    stdout(&output)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use crate::common::{assert_contains, refused, root, scn, stderr, stdout, succeed, succeed_json, text, wgpu_is_there};
 
 /// Shape and values of a tensor.
 type Array = (Vec<usize>, Vec<f64>);
@@ -275,10 +218,7 @@ fn conv_layer_fixtures_on_the_cpu() {
 
 #[test]
 fn small_fixtures_on_wgpu() {
-    if !scn_ops::adapter_available() {
-        let required = std::env::var_os("SCN_REQUIRE_WGPU").is_some();
-        assert!(!required, "SCN_REQUIRE_WGPU is set, but there is no adapter");
-        println!("skipped on wgpu: there is no adapter");
+    if !wgpu_is_there() {
         return;
     }
     let mut small = [fixtures("elastic-net"), fixtures("conv-layer")].concat();
@@ -592,293 +532,60 @@ fn solve_refuses_bad_options() {
 }
 
 #[test]
-fn summary_counts() {
-    // Those of the residual networks are PyTorch's for the same networks.
-    for (config, parameters) in [
-        ("scn-1", 173_896),
-        ("scn-4", 694_216),
-        ("resnet20", 269_722),
-        ("resnet56", 853_018),
-        ("resnet110", 1_727_962),
-        ("resnet18", 11_173_962),
-        ("resnet34", 21_282_122),
+fn solve_refuses_what_takes_too_much_memory() {
+    let place = Workplace::new();
+    let ones = |shape: &[usize]| (shape.to_vec(), vec![1.0; shape.iter().product()]);
+    // Files of eight megabytes.
+    for (problem, parts) in [
+        (
+            [("D", ones(&[1, 1_000_000])), ("X", ones(&[1, 1]))],
+            [
+                "1000000 atoms claim a Gram matrix of [1000000, 1000000] and codes of [1, 1000000, 1, 1], 7450.6 GiB in f64",
+                "the limit is 16 GiB",
+            ],
+        ),
+        (
+            [("D", ones(&[1, 10_000])), ("X", ones(&[1_000_000, 1]))],
+            ["codes of [1, 10000, 1, 1000000], 75.3 GiB in f64", "fewer signals"],
+        ),
     ] {
-        let report = succeed_json(&["summary", &format!("configs/cifar10/{config}.toml"), "--json"]);
-        assert_eq!(report["parameters"], parameters, "{config}");
-        assert_eq!(report["input"], json!([3, 32, 32]));
-        assert_eq!(report["classes"], 10);
-        let layers = report["layers"].as_array().unwrap();
-        assert!(
-            layers
-                .iter()
-                .all(|layer| layer["name"].is_string() && layer["kind"].is_string())
-        );
-        for (total, part) in [
-            ("parameters", "parameters"),
-            ("convolution_macs", "convolution"),
-            ("solver_iteration_macs", "solver_iteration"),
-        ] {
-            let sum: u64 = layers.iter().map(|layer| layer[part].as_u64().unwrap()).sum();
-            assert_eq!(report[total], sum, "{config}: {total}");
-        }
-    }
-    let report = succeed_json(&["summary", "configs/cifar10/scn-4.toml", "--json"]);
-    assert_eq!(report["model"], "scn");
-    assert_eq!(report["solver_iteration_macs"], 31_195_136);
-    assert_eq!(report["layers"][13]["output"], json!([256, 8, 8]));
-    assert_eq!(report["layers"][13]["solver_iteration"], 256 * 256 * 8 * 8);
-    let printed = succeed(&["summary", "configs/cifar10/scn-1.toml", "--set", "model.width=4"]);
-    assert_contains(&printed, &["694,216", "31,195,136", "256×8×8"]);
-}
-
-#[test]
-fn summary_counts_lambda1_where_it_is_learned() {
-    let summary = |overrides: &[&str]| {
-        let set = overrides.iter().flat_map(|value| ["--set", value]);
-        succeed_json(
-            &["summary", "configs/cifar10/scn-1.toml", "--json"]
-                .into_iter()
-                .chain(set)
-                .collect::<Vec<_>>(),
-        )
-    };
-    let (fixed, per_atom) = ("model.lambda1.learned=false", "model.lambda1.per_atom=true");
-    assert_eq!(summary(&[fixed])["parameters"], 173_896 - 14);
-    assert_eq!(summary(&[fixed, per_atom])["parameters"], 173_896 - 14);
-    // 6 layers of 16 atoms, 4 of 32 and 4 of 64.
-    assert_eq!(
-        summary(&[per_atom])["parameters"],
-        173_896 - 14 + 6 * 16 + 4 * 32 + 4 * 64
-    );
-    assert_eq!(summary(&["data.augment.crop=28"])["input"], json!([3, 28, 28]));
-    refused(
-        &["summary", "configs/cifar10/scn-1.toml", "--set", "model.width=0"],
-        3,
-        &["model.width"],
-    );
-    refused(&["summary", "absent.toml"], 3, &["absent.toml", "cannot read"]);
-}
-
-#[test]
-fn data_list_knows_every_dataset() {
-    let printed = succeed(&["data", "list"]);
-    let report = succeed_json(&["data", "list", "--json"]);
-    let datasets = report["datasets"].as_array().unwrap();
-    let names: Vec<_> = datasets
-        .iter()
-        .map(|dataset| dataset["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        ["cifar10", "cifar100", "mnist", "fashion-mnist", "stl10", "digits"]
-    );
-    assert_contains(&printed, &names);
-    assert_contains(&printed, &["50,000", "3×96×96", "stl10_binary", "part of the program"]);
-    for dataset in datasets {
-        assert_eq!(dataset["classes"], dataset["class_names"].as_array().unwrap().len());
-        assert_eq!(dataset["directory"].is_null(), dataset["name"] == "digits");
-        if let Some(directory) = dataset["directory"].as_str() {
-            assert_contains(&printed, &[directory, dataset["fetch"].as_str().unwrap()]);
+        let weights = ["lambda1", "lambda2"].map(|name| (name, ones(&[1])));
+        write(&place.problem, problem.into_iter().chain(weights));
+        for device in ["cpu", "reference"] {
+            refused(
+                &place.solve(&["--device", device]),
+                3,
+                &[&parts[..], &[text(&place.problem)]].concat(),
+            );
+            assert!(!place.solution.exists());
         }
     }
 }
 
 #[test]
-fn data_verify_reports_every_file() {
-    assert_contains(&succeed(&["data", "verify", "digits"]), &["digits: whole"]);
-    let absent = ["data", "verify", "digits", "mnist", "--dir", "absent"];
-    let printed = refused(&absent, 3, &["absent does not exist", "not whole: mnist"]);
-    assert_eq!(printed, "digits: whole, part of the program\nmnist: not whole\n");
-    refused(&["data", "verify", "imagenet"], 2, &["choose one of cifar10"]);
-    refused(&["data", "verify"], 2, &["DATASET"]);
-
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("cifar-10-batches-bin")).unwrap();
-    std::fs::write(folder.path().join("cifar-10-batches-bin/data_batch_1.bin"), [0; 1000]).unwrap();
-    std::fs::write(folder.path().join("cifar-10-binary.tar.gz"), "abc").unwrap();
-    let args = ["data", "verify", "cifar10", "digits", "--dir", text(folder.path())];
-    let printed = refused(&args, 3, &["not whole: cifar10"]);
-    assert_contains(
-        &printed,
-        &["cifar10: not whole", "holds 1000 bytes", "no file data_batch_5.bin"],
-    );
-    assert_contains(&printed, &["damaged or not the official download", "digits: whole"]);
-    let report: Value = serde_json::from_str(&refused(&[&args[..], &["--json"]].concat(), 3, &[])).unwrap();
-    assert_eq!(report["whole"], false);
-    let [cifar10, digits] = &report["datasets"].as_array().unwrap()[..] else {
-        panic!("{report}")
-    };
-    assert_eq!((&cifar10["whole"], &digits["whole"]), (&json!(false), &json!(true)));
-    assert_eq!(cifar10["files"].as_array().unwrap().len(), 6);
-    assert_contains(cifar10["files"][0]["problem"].as_str().unwrap(), &["holds 1000 bytes"]);
-    assert_eq!(cifar10["archives"][0]["official"], false);
-}
-
-#[test]
-fn config_print_writes_what_config_check_accepts() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("full.toml");
-    for config in [
-        "configs/quickstart.toml",
-        "configs/cifar10/resnet20.toml",
-        "configs/cifar100/scn-2.toml",
+fn solve_refuses_files_that_claim_what_they_do_not_hold() {
+    let place = Workplace::new();
+    write(&place.problem, scalar_problem());
+    let whole = std::fs::read(&place.problem).unwrap();
+    let (length, rest) = whole.split_first_chunk::<8>().unwrap();
+    let header = String::from_utf8(rest[..u64::from_le_bytes(*length) as usize].to_vec()).unwrap();
+    let data = &rest[header.len()..];
+    for (from, to, part) in [
+        (
+            "\"D\":{\"dtype\":\"F64\",\"shape\":[1,1]",
+            "\"D\":{\"dtype\":\"F64\",\"shape\":[1048576,1048576]",
+            "`D` claims F64 of shape [1048576, 1048576], which is 70368744177664 bits, in 8 bytes",
+        ),
+        (
+            "[0,8]",
+            "[0,1099511627776]",
+            "`D` claims F64 of shape [1, 1], which is 64 bits, in 1099511627776 bytes",
+        ),
     ] {
-        let printed = succeed(&["config", "print", config, "--set", "data.batch_size=48"]);
-        assert_contains(&printed, &["\nbatch_size = 48\n"]);
-        std::fs::write(&path, &printed).unwrap();
-        assert_eq!(
-            succeed(&["config", "check", text(&path)]),
-            format!("{}: ok\n", path.display())
-        );
-        assert_eq!(succeed(&["config", "print", text(&path)]), printed, "{config}");
-    }
-}
-
-#[test]
-fn config_check_checks_every_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let [typo, no_toml] = ["typo.toml", "no-toml.toml"].map(|name| folder.path().join(name));
-    std::fs::write(
-        &typo,
-        "[data]\ndataset = \"digits\"\n[model]\nkind = \"scn\"\nwdth = 1\n",
-    )
-    .unwrap();
-    std::fs::write(&no_toml, "no toml").unwrap();
-    let args = [
-        "config",
-        "check",
-        text(&typo),
-        "configs/quickstart.toml",
-        text(&no_toml),
-    ];
-    let parts = [
-        "typo.toml:5:1: model.wdth",
-        "did you mean `width`?",
-        "no-toml.toml:1:",
-        "2 of 3",
-    ];
-    assert_eq!(refused(&args, 3, &parts), "configs/quickstart.toml: ok\n");
-    refused(&["config", "check", text(&typo)], 3, &["typo.toml:5:1: model.wdth"]);
-    refused(
-        &["config", "check", "configs/quickstart.toml", "--set", "train.epochs=-1"],
-        3,
-        &["train.epochs"],
-    );
-    refused(&["config", "print", text(&no_toml)], 3, &["no-toml.toml"]);
-    refused(&["config", "check"], 2, &["EXPERIMENT"]);
-}
-
-#[test]
-fn every_shipped_experiment_is_accepted() {
-    let mut folders = vec![root().join("configs")];
-    let mut paths = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                paths.push(path);
-            }
-        }
-    }
-    let args: Vec<_> = ["config", "check"]
-        .into_iter()
-        .chain(paths.iter().map(|path| text(path)))
-        .collect();
-    assert_eq!(succeed(&args).lines().count(), paths.len());
-}
-
-#[test]
-fn completions_are_printed() {
-    for shell in ["bash", "zsh", "fish"] {
-        assert_contains(
-            &succeed(&["completions", shell]),
-            &["scn", "max-iterations", "coordinate-descent"],
-        );
-    }
-    refused(&["completions", "cmd"], 2, &["bash"]);
-}
-
-#[test]
-fn every_help_has_examples() {
-    let subcommands: [&[&str]; 21] = [
-        &[],
-        &["train"],
-        &["eval"],
-        &["import"],
-        &["export"],
-        &["predict"],
-        &["robust"],
-        &["attack"],
-        &["summary"],
-        &["bench"],
-        &["bench", "step"],
-        &["bench", "kernels"],
-        &["bench", "compare"],
-        &["solve"],
-        &["data"],
-        &["data", "list"],
-        &["data", "verify"],
-        &["config"],
-        &["config", "check"],
-        &["config", "print"],
-        &["completions"],
-    ];
-    for subcommand in subcommands {
-        let help = succeed(&[subcommand, &["--help"]].concat());
-        let example = ["\n ", "scn"]
-            .into_iter()
-            .chain(subcommand.iter().copied())
-            .collect::<Vec<_>>()
-            .join(" ");
-        assert_contains(&help, &["Usage:", "Examples:\n", &example]);
-    }
-    assert!(succeed(&["--version"]).starts_with("scn "));
-}
-
-#[test]
-fn usage_errors() {
-    let lines: [&[&str]; 13] = [
-        &[],
-        &["teach"],
-        &["summary"],
-        &["summary", "a.toml", "b.toml"],
-        &["data"],
-        &["config"],
-        &["completions"],
-        &["eval", "run", "--split", "all"],
-        &["bench"],
-        &["bench", "step"],
-        &["bench", "compare"],
-        &["bench", "layers"],
-        &["data", "list", "--verbose"],
-    ];
-    for args in lines {
-        assert_eq!(refused(args, 2, &["--help"]), "", "{args:?}");
-    }
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_error() {
-    let lines: [&[&str]; 5] = [
-        &["completions", "bash"],
-        &["data", "list"],
-        &["data", "list", "--json"],
-        &["config", "print", "configs/quickstart.toml"],
-        &["summary", "configs/quickstart.toml"],
-    ];
-    for args in lines {
-        let mut child = command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            (output.status.code(), stderr(&output)),
-            (Some(0), String::new()),
-            "{args:?}"
-        );
+        assert!(header.contains(from), "no {from} in {header}");
+        let header = header.replace(from, to);
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(&place.problem, [&length[..], header.as_bytes(), data].concat()).unwrap();
+        refused(&place.solve(&[]), 3, &["not a whole safetensors file", part]);
     }
 }
