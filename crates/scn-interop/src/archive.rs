@@ -3,7 +3,8 @@
 //!
 //! A header can claim anything. Every claim is held against the length of the file before a tensor is read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -409,11 +410,14 @@ impl<'de> Deserialize<'de> for List {
                 while let Some(name) = entries.next_key::<String>()? {
                     if name == METADATA {
                         entries.next_value::<HashMap<String, String>>()?;
-                    } else if tensors.contains_key(&name) {
-                        return Err(A::Error::custom(format_args!("`{name}` is listed twice")));
-                    } else {
-                        tensors.insert(name, entries.next_value()?);
+                        continue;
                     }
+                    match tensors.entry(name) {
+                        Entry::Vacant(free) => free.insert(entries.next_value()?),
+                        Entry::Occupied(taken) => {
+                            return Err(A::Error::custom(format_args!("`{}` is listed twice", taken.key())));
+                        }
+                    };
                 }
                 Ok(List(tensors))
             }

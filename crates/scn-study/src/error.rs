@@ -1,7 +1,7 @@
 //! Why a study could not be made.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use scn_data::DataError;
 use scn_interop::problem::ProblemError;
@@ -51,10 +51,10 @@ pub enum StudyError {
     },
     /// Training and evaluation.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// An experiment file.
     #[error(transparent)]
-    Experiment(#[from] ExperimentError),
+    Experiment(Box<ExperimentError>),
     /// A run's folder.
     #[error(transparent)]
     Run(#[from] RunFolderError),
@@ -170,7 +170,7 @@ pub enum StudyError {
     },
     /// A schedule that does not fit the budget.
     #[error("{0}; or give every experiment a schedule, as with --set 'train.schedule={{ kind = \"one-cycle\" }}'")]
-    Schedule(ExperimentError),
+    Schedule(Box<ExperimentError>),
     /// A target that nothing is held against.
     #[error(
         "the target is an accuracy on the validation split, and {0} has none (data.validation is 0): give every \
@@ -234,7 +234,7 @@ pub enum StudyError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        error: ProblemError,
+        error: Box<ProblemError>,
     },
     /// A problem that f64 does not hold.
     #[error("{path}: {error}: scale the problem down")]
@@ -242,7 +242,7 @@ pub enum StudyError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        error: SolverError,
+        error: Box<SolverError>,
     },
     /// Codes that are not finite.
     #[error("{0}: the codes overflow: scale the problem down, or use --device reference, which computes in f64")]
@@ -260,14 +260,36 @@ pub enum StudyError {
     },
 }
 
+impl StudyError {
+    /// Of the problem file in `path`.
+    pub fn of_problem(path: &Path, error: ProblemError) -> Self {
+        StudyError::Problem {
+            path: path.to_path_buf(),
+            error: Box::new(error),
+        }
+    }
+}
+
+impl From<TrainError> for StudyError {
+    fn from(error: TrainError) -> Self {
+        StudyError::Train(Box::new(error))
+    }
+}
+
+impl From<ExperimentError> for StudyError {
+    fn from(error: ExperimentError) -> Self {
+        StudyError::Experiment(Box::new(error))
+    }
+}
+
 impl From<ModelError> for StudyError {
     fn from(error: ModelError) -> Self {
-        StudyError::Train(TrainError::Model(error))
+        TrainError::Model(error).into()
     }
 }
 
 impl From<DataError> for StudyError {
     fn from(error: DataError) -> Self {
-        StudyError::Train(TrainError::Data(error))
+        TrainError::Data(error).into()
     }
 }

@@ -149,10 +149,9 @@ pub fn solve<E: From<StudyError>>(
     };
     let (solution, seconds) = match engine {
         Engine::Device(request) => {
-            problem.check_f32().map_err(|error| StudyError::Problem {
-                path: path.to_path_buf(),
-                error,
-            })?;
+            problem
+                .check_f32()
+                .map_err(|error| StudyError::of_problem(path, error))?;
             let device = open(request)?;
             let start = Instant::now();
             let solution = on_device(&problem, options, &device);
@@ -162,7 +161,7 @@ pub fn solve<E: From<StudyError>>(
             let start = Instant::now();
             let solution = by_reference(&problem, &options).map_err(|error| StudyError::Solver {
                 path: path.to_path_buf(),
-                error,
+                error: Box::new(error),
             })?;
             (solution, start.elapsed().as_secs_f64())
         }

@@ -57,7 +57,7 @@ impl Kind {
 }
 
 /// Largest Gram matrix and codes together that are solved, in bytes of f64.
-const MAX_BYTES: u128 = 16 << 30;
+const MAX_BYTES: u64 = 16 << 30;
 
 /// The kinds in words.
 const KINDS: &str = "`D`, `X`, `lambda1` and `lambda2` (elastic nets) or `x`, `weight`, `lambda1` and `lambda2` \
@@ -131,8 +131,8 @@ pub enum ProblemError {
         atoms: usize,
         /// Shape of the codes.
         codes: [usize; 4],
-        /// Bytes of both in f64.
-        bytes: u128,
+        /// Bytes of both in f64, or the largest number where there are more.
+        bytes: u64,
     },
     /// A number that f32 does not hold.
     #[error("`{name}` holds {value:e}, which is too large for f32: {SCALE}")]
@@ -157,7 +157,7 @@ pub enum ProblemError {
 /// What to do about numbers that f32 does not hold.
 const SCALE: &str = "scale the problem, or use --device reference, which computes in f64";
 
-fn gibibytes(bytes: u128) -> f64 {
+fn gibibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
@@ -371,20 +371,19 @@ impl Problem {
 
 /// Refuses a solve that takes more memory than is allowed: files of a few megabytes can ask for terabytes.
 fn check_size(geometry: &ConvGeometry) -> Result<(), ProblemError> {
-    let codes = geometry.codes_shape();
-    let atoms = geometry.atoms as u128;
+    let (atoms, codes) = (geometry.atoms as u64, geometry.codes_shape());
     let count = codes
         .iter()
-        .try_fold(1u128, |count, &length| count.checked_mul(length as u128));
-    let bytes = count.and_then(|codes| atoms.checked_mul(atoms)?.checked_add(codes)?.checked_mul(8));
-    match bytes.unwrap_or(u128::MAX) {
-        bytes if bytes > MAX_BYTES => Err(ProblemError::TooLarge {
+        .fold(1u64, |count, &length| count.saturating_mul(length as u64));
+    let bytes = atoms.saturating_mul(atoms).saturating_add(count).saturating_mul(8);
+    if bytes > MAX_BYTES {
+        return Err(ProblemError::TooLarge {
             atoms: geometry.atoms,
             codes,
             bytes,
-        }),
-        _ => Ok(()),
+        });
     }
+    Ok(())
 }
 
 /// `[rows, columns]` to `[columns, rows]`.

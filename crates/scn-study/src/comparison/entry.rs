@@ -75,7 +75,7 @@ fn load(file: &Path, overrides: &[String]) -> Result<Experiment, StudyError> {
     };
     match Experiment::load(file, overrides) {
         Ok(loaded) => Ok(loaded.experiment),
-        Err(error) if of_schedule(&error) => Err(StudyError::Schedule(error)),
+        Err(error) if of_schedule(&error) => Err(StudyError::Schedule(Box::new(error))),
         Err(error) => Err(error.into()),
     }
 }

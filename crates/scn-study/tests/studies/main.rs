@@ -3,5 +3,6 @@
 
 mod attack;
 mod common;
+mod reports;
 mod robust;
 mod weights;

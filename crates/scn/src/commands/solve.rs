@@ -63,10 +63,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
     let options = options(&args)?;
     check_target(&args.out, &args.problem, "problem")?;
-    let problem = Problem::read(&args.problem).map_err(|error| StudyError::Problem {
-        path: args.problem.clone(),
-        error,
-    })?;
+    let problem = Problem::read(&args.problem).map_err(|error| StudyError::of_problem(&args.problem, error))?;
     for name in &problem.unknown {
         say(&format!(
             "warning: {}: `{name}` means nothing in this kind of problem and is ignored",

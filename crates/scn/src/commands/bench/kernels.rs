@@ -71,9 +71,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             synthetic: args.synthetic,
         },
     };
-    let report = kernels(&networks, args.batch, args.repeats, &device).map_err(|error| match (error, &weights) {
-        (StudyError::Train(TrainError::Model(error)), None) => Usage(format!("--width: {error}")).into(),
-        (error, _) => without_dataset(error),
+    let report = kernels(&networks, args.batch, args.repeats, &device).map_err(|error| match &error {
+        StudyError::Train(cause) => match (&**cause, &weights) {
+            (TrainError::Model(cause), None) => Usage(format!("--width: {cause}")).into(),
+            _ => without_dataset(error),
+        },
+        _ => without_dataset(error),
     })?;
     if args.json {
         print_json(&report)

@@ -8,13 +8,13 @@ use crate::exit::BadInput;
 
 /// Says of a dataset that is not at hand how to do without it.
 pub(super) fn without_dataset(error: StudyError) -> anyhow::Error {
-    match error {
-        StudyError::Train(TrainError::Data(missing @ (DataError::NoDirectory { .. } | DataError::Missing { .. }))) => {
-            let message = format!("{missing}; or measure on noise of the same shape with --synthetic");
-            BadInput(message).into()
-        }
-        other => other.into(),
+    if let StudyError::Train(cause) = &error
+        && let TrainError::Data(missing @ (DataError::NoDirectory { .. } | DataError::Missing { .. })) = &**cause
+    {
+        let message = format!("{missing}; or measure on noise of the same shape with --synthetic");
+        return BadInput(message).into();
     }
+    error.into()
 }
 
 /// A rate in 10⁹ operations per second, or `-`.
