@@ -1,6 +1,8 @@
 //! Which device a run computes on: the CPU (flex with the tile kernels), a GPU through wgpu, or NdArray.
 
 use burn::tensor::Device;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::tile_plan::DeviceLimits;
 
@@ -44,6 +46,18 @@ impl DeviceRequest {
     pub fn parse(name: &str) -> Result<Self, DeviceError> {
         let found = Self::ALL.into_iter().find(|request| request.name() == name);
         found.ok_or_else(|| DeviceError::Unknown { name: name.to_owned() })
+    }
+}
+
+impl Serialize for DeviceRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

@@ -1,13 +1,9 @@
 //! From an experiment file to a trained and evaluated model: data → model → training → run folder.
 
-pub mod attack;
 mod engine;
 mod error;
 mod experiment;
-pub mod pytorch;
-pub mod robust;
 mod runs;
-pub mod tensors;
 
 pub use engine::evaluation::{Evaluation, Evaluator, evaluate, images};
 pub use engine::learner::{Diverged, Learner};
@@ -21,10 +17,12 @@ pub use engine::stop::StopFlag;
 pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
-    Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,
-    RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments,
+    Anneal, DataConfig, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place, RunConfig,
+    Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;
 pub use runs::environment::{Environment, peak_memory};
-pub use runs::folder::{RunFolder, RunFolderError, default_path, holds_run, newest_run};
+pub use runs::folder::{RunFolder, RunFolderError, RunLock, default_path, holds_run, newest_run};
+/// Arrays on the host, as checkpoints hold them.
+pub use scn_interop::tensors;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use scn_data::{DatasetKind, MeanSubtraction};
 use scn_models::{ModelKind, SolverConfig};
+use scn_ops::DeviceRequest;
 use scn_train::{
-    DeviceChoice, Experiment, ExperimentError, KEYS, Loaded, Place, ScheduleKind, TrainConfig, Validation,
-    compared_experiments,
+    Experiment, ExperimentError, KEYS, Loaded, Place, ScheduleKind, TrainConfig, Validation, compared_experiments,
 };
 
 /// The shortest experiment, with more lines before it.
@@ -896,7 +896,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert_eq!(train.schedule.kind, ScheduleKind::Constant);
     assert_eq!(
         (run.device, run.threads, run.checkpoint_every, run.checkpoint_minutes),
-        (DeviceChoice::Auto, 0, 1, 10.0)
+        (DeviceRequest::Auto, 0, 1, 10.0)
     );
 }
 
@@ -1072,8 +1072,8 @@ fn overrides_are_toml_or_stand_for_themselves() {
     let set = |overrides: &[&str]| experiment(&data("batch_size = 64"), overrides);
     assert_eq!(set(&["data.batch_size=32"]).data.batch_size, 32);
     assert_eq!(set(&["data.batch_size=32", "data.batch_size=16"]).data.batch_size, 16);
-    assert_eq!(set(&[" run.device = cpu "]).run.device, DeviceChoice::Cpu);
-    assert_eq!(set(&["run.device=\"cpu\""]).run.device, DeviceChoice::Cpu);
+    assert_eq!(set(&[" run.device = cpu "]).run.device, DeviceRequest::Cpu);
+    assert_eq!(set(&["run.device=\"cpu\""]).run.device, DeviceRequest::Cpu);
     assert_eq!(
         set(&["data.dir=/some where/a=b"]).data.dir,
         PathBuf::from("/some where/a=b")

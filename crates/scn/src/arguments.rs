@@ -3,13 +3,32 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use scn_data::Split;
+use scn_ops::DeviceRequest;
 use scn_train::DataConfig;
 
-use crate::commands::eval::DeviceName;
 use crate::device;
 use crate::exit::Usage;
+
+/// Where runs lie unless --out says otherwise.
+pub(crate) const RUNS: &str = "runs";
+
+/// Accepts the names of `values`.
+pub(crate) fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.map(name)).try_map(move |given| {
+        let value = values.into_iter().find(|&value| name(value) == given);
+        value.ok_or_else(|| format!("there is no {given}"))
+    })
+}
+
+/// Accepts the names of devices.
+pub(crate) fn device_name() -> impl TypedValueParser<Value = DeviceRequest> {
+    one_of(DeviceRequest::ALL, DeviceRequest::name)
+}
 
 /// Accepts whole numbers from `least` to a million.
 pub(crate) fn count(least: u64) -> impl TypedValueParser<Value = usize> {
@@ -38,8 +57,8 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Device
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceName,
+    #[arg(long, value_parser = device_name(), default_value = "auto")]
+    device: DeviceRequest,
     /// Threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -65,6 +84,6 @@ impl TestArgs {
 
     /// The device, without autodiff.
     pub(crate) fn open_device(&self) -> anyhow::Result<Device> {
-        device::open(self.device.into(), self.threads)
+        device::open(self.device, self.threads)
     }
 }

@@ -4,22 +4,15 @@ use anyhow::Context;
 use burn::tensor::Device;
 use scn_ops::DeviceRequest;
 use scn_solver::SimdLevel;
-use scn_train::DeviceChoice;
 
 use crate::exit::Usage;
 
 /// The device without autodiff. `threads` 0 uses all cores.
-pub(crate) fn open(choice: DeviceChoice, threads: usize) -> anyhow::Result<Device> {
+pub(crate) fn open(request: DeviceRequest, threads: usize) -> anyhow::Result<Device> {
     SimdLevel::requested().map_err(Usage)?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
         .context("cannot start the threads")?;
-    let request = match choice {
-        DeviceChoice::Auto => DeviceRequest::Auto,
-        DeviceChoice::Cpu => DeviceRequest::Cpu,
-        DeviceChoice::Wgpu => DeviceRequest::Wgpu,
-        DeviceChoice::Ndarray => DeviceRequest::NdArray,
-    };
     Ok(scn_ops::open(request)?)
 }

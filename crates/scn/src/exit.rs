@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use scn_data::DataError;
+use scn_study::StudyError;
 use scn_train::{ExperimentError, TrainError};
 
 /// A mistake on the command line that clap cannot see.
@@ -30,21 +31,6 @@ impl std::fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
-/// A child process that failed, after it said why on standard error.
-#[derive(Debug)]
-pub(crate) struct ChildFailed {
-    pub(crate) message: String,
-    pub(crate) code: u8,
-}
-
-impl std::fmt::Display for ChildFailed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ChildFailed {}
-
 /// The error with its causes, each of which is said once: some messages have those of their causes in them.
 pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut message = error.to_string();
@@ -58,26 +44,60 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
 
 /// The code of an error.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
-    let train = error.downcast_ref::<TrainError>();
-    if let Some(child) = error.downcast_ref::<ChildFailed>() {
-        return ExitCode::from(child.code);
+    if let Some(error) = error.downcast_ref::<StudyError>() {
+        return of_study(error);
     }
+    let train = error.downcast_ref::<TrainError>();
     if error.is::<Usage>() {
         return ExitCode::from(2);
     }
-    let bad_input = error.is::<BadInput>()
-        || error.is::<ExperimentError>()
-        || error.is::<DataError>()
-        || matches!(
-            train,
-            Some(TrainError::Experiment(_) | TrainError::Data(_) | TrainError::Model(_))
-        );
-    if bad_input {
+    if error.is::<BadInput>() || error.is::<ExperimentError>() || error.is::<DataError>() {
         return ExitCode::from(3);
     }
-    match train {
-        Some(TrainError::Diverged { .. }) => ExitCode::from(4),
+    train.map_or(ExitCode::FAILURE, of_training)
+}
+
+fn of_training(error: &TrainError) -> ExitCode {
+    match error {
+        TrainError::Experiment(_) | TrainError::Data(_) | TrainError::Model(_) => ExitCode::from(3),
+        TrainError::Diverged { .. } => ExitCode::from(4),
         _ => ExitCode::FAILURE,
+    }
+}
+
+fn of_study(error: &StudyError) -> ExitCode {
+    match error {
+        StudyError::Train(error) => of_training(error),
+        StudyError::Child { code, .. } => ExitCode::from(*code),
+        StudyError::NoCodes | StudyError::Sparsity { .. } | StudyError::Batch { .. } | StudyError::NoValidation(_) => {
+            ExitCode::from(2)
+        }
+        StudyError::NoWeights(_)
+        | StudyError::NothingSaved(_)
+        | StudyError::Classes { .. }
+        | StudyError::Unfit { .. }
+        | StudyError::Experiment(_)
+        | StudyError::OtherOrder { .. }
+        | StudyError::Stored { .. }
+        | StudyError::OtherWeights { .. }
+        | StudyError::OtherImages { .. }
+        | StudyError::NoKernels(_)
+        | StudyError::SameName { .. }
+        | StudyError::OtherData { .. }
+        | StudyError::Schedule(_)
+        | StudyError::Problem { .. }
+        | StudyError::Solver { .. }
+        | StudyError::Codes(_)
+        | StudyError::Gradients { .. } => ExitCode::from(3),
+        StudyError::Checkpoint(_)
+        | StudyError::Run(_)
+        | StudyError::Write { .. }
+        | StudyError::Json { .. }
+        | StudyError::Device(_)
+        | StudyError::Metrics { .. }
+        | StudyError::Process { .. }
+        | StudyError::Said { .. }
+        | StudyError::Folder { .. } => ExitCode::FAILURE,
     }
 }
 

@@ -3,7 +3,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod allocator;
-mod archive;
 mod arguments;
 mod commands;
 mod device;
@@ -13,7 +12,6 @@ mod output;
 mod progress;
 mod signals;
 mod stderr;
-mod weights;
 
 use std::process::ExitCode;
 

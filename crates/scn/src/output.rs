@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use scn_study::StudyError;
+pub(crate) use scn_study::grouped;
 use serde::Serialize;
 
 use crate::exit::Usage;
@@ -57,20 +59,24 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes `value` as JSON on one line.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string(value)?))
+    print(&json(value)?)
 }
 
-/// A number with commas between thousands.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
+/// `value` as JSON on one line.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string(value)?))
+}
+
+/// Writes results that may have taken hours, and stores them only then: what cannot be stored is not lost.
+pub(crate) fn show_then_store(text: &str, store: impl FnOnce() -> Result<(), StudyError>) -> anyhow::Result<()> {
+    match (print(text), store()) {
+        (shown, Ok(())) => shown,
+        (Ok(()), Err(error)) => {
+            let message = "the results were printed and are not stored: keep what is on standard output";
+            Err(anyhow::anyhow!("{error}; {message}"))
         }
-        text.push(digit);
+        (Err(shown), Err(error)) => Err(anyhow::anyhow!("{error}; {shown:#}: the results are lost")),
     }
-    text
 }
 
 /// `3×32×32`.

@@ -1,6 +1,7 @@
 //! What an epoch's passes over a split amount to: loss, accuracy and the state of every sparse-coding layer.
 
 use burn::tensor::Tensor;
+use scn_interop::figure::figure;
 use scn_models::{LayerSolves, Model};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +16,10 @@ pub struct LayerFigures {
     /// Mean solver iterations of a pixel.
     pub iterations: f64,
     /// Mean relative KKT residual ρ of a pixel.
+    #[serde(serialize_with = "figure")]
     pub kkt_mean: f64,
     /// Largest ρ.
+    #[serde(serialize_with = "figure")]
     pub kkt_max: f64,
     /// Share of codes that are not 0.
     pub active: f64,

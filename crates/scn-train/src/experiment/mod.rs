@@ -4,7 +4,6 @@
 //! structs, and check values and their combination. Every refusal names the key and its place, see
 //! [`ExperimentError`].
 
-mod compare;
 mod comparison_file;
 mod config;
 mod data;
@@ -15,6 +14,7 @@ mod optimizer;
 mod places;
 mod print;
 mod run;
+mod same_training;
 mod schedule;
 mod suggestion;
 mod train;
@@ -27,6 +27,6 @@ pub use error::{ExperimentError, Place};
 pub use keys::{KEYS, KeyInfo};
 pub use load::Loaded;
 pub use optimizer::OptimizerConfig;
-pub use run::{DeviceChoice, RunConfig};
+pub use run::RunConfig;
 pub use schedule::{Anneal, Schedule, ScheduleConfig, ScheduleKind};
 pub use train::TrainConfig;

@@ -354,6 +354,22 @@ pub fn newest_run(runs: &Path, name: &str) -> Result<Option<PathBuf>, RunFolderE
         .max())
 }
 
+/// Keeps other processes from working on a run until it is dropped.
+#[derive(Debug)]
+pub struct RunLock {
+    _lock: File,
+}
+
+impl RunLock {
+    /// Locks the run in `path`.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Locked`] where another process works on it, [`RunFolderError::Io`].
+    pub fn take(path: &Path) -> Result<Self, RunFolderError> {
+        Ok(Self { _lock: lock(path)? })
+    }
+}
+
 fn lock(path: &Path) -> Result<File, RunFolderError> {
     let file = path.join(LOCK);
     let lock = File::create(&file).map_err(io_error(&file, "create"))?;

@@ -1,13 +1,10 @@
 //! Tests of training, one binary so that it links once.
 #![allow(clippy::unwrap_used)]
 
-mod attack;
 mod checkpoints;
 mod common;
 mod learner;
 mod losses;
 mod optimizer;
-mod pytorch;
-mod robust;
 mod run_folder;
 mod statistics;

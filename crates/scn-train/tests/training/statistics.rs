@@ -168,3 +168,15 @@ fn many_batches_are_read_back_in_order() {
         assert_eq!((many.kkt_max, many.unused_atoms), (once.kkt_max, once.unused_atoms));
     }
 }
+
+#[test]
+fn an_infinite_residual_is_a_string_in_json() {
+    let model = model();
+    let mut figures = all(&model);
+    figures.layers[0].kkt_max = f64::INFINITY;
+    figures.layers[1].kkt_mean = f64::INFINITY;
+    let json = serde_json::to_value(&figures).unwrap();
+    assert_eq!(json["layers"][0]["kkt_max"], "inf");
+    assert_eq!(json["layers"][0]["kkt_mean"], figures.layers[0].kkt_mean);
+    assert_eq!(json["layers"][1]["kkt_mean"], "inf");
+}

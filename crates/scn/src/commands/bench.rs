@@ -3,8 +3,8 @@
 
 mod compare;
 mod kernels;
-mod measure;
 mod step;
+mod words;
 
 use std::process::ExitCode;
 

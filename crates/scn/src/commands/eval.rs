@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::module::Module;
-use clap::ValueEnum;
+use scn_ops::DeviceRequest;
 use scn_solver::Method;
+use scn_study::Trained;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{DeviceChoice, Evaluation, EvaluationSplit, Splits, evaluate};
+use scn_train::{Evaluation, EvaluationSplit, Splits, evaluate};
 use serde::Serialize;
 
+use crate::arguments::{device_name, one_of};
 use crate::exit::Usage;
-use crate::{device, exit, log, output, signals, weights};
+use crate::{device, exit, log, output, signals};
 
 /// Evaluate a run or a checkpoint
 #[derive(clap::Args)]
@@ -30,11 +32,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// What to evaluate on
-    #[arg(long, value_enum, default_value = "test")]
-    split: SplitName,
+    #[arg(long, value_parser = one_of(EvaluationSplit::ALL, EvaluationSplit::name), default_value = "test")]
+    split: EvaluationSplit,
     /// Solver of the sparse-coding layers [default: as trained]
-    #[arg(long, value_enum)]
-    solver: Option<SolverName>,
+    #[arg(long, value_parser = one_of(Method::ALL, Method::name))]
+    solver: Option<Method>,
     /// Tolerance of the KKT residual [default: as trained]
     #[arg(long)]
     tolerance: Option<f64>,
@@ -42,60 +44,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     max_iterations: Option<usize>,
     /// Device
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceName,
+    #[arg(long, value_parser = device_name(), default_value = "auto")]
+    device: DeviceRequest,
     /// Threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
-}
-
-/// A split on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-enum SplitName {
-    Test,
-    Validation,
-    Train,
-}
-
-/// A solver on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum SolverName {
-    CoordinateDescent,
-    Fista,
-    FistaRestart,
-}
-
-impl From<SolverName> for Method {
-    fn from(name: SolverName) -> Self {
-        match name {
-            SolverName::CoordinateDescent => Method::CoordinateDescent,
-            SolverName::Fista => Method::Fista,
-            SolverName::FistaRestart => Method::FistaRestart,
-        }
-    }
-}
-
-/// A device on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum DeviceName {
-    Auto,
-    Cpu,
-    Wgpu,
-    Ndarray,
-}
-
-impl From<DeviceName> for DeviceChoice {
-    fn from(name: DeviceName) -> Self {
-        match name {
-            DeviceName::Auto => DeviceChoice::Auto,
-            DeviceName::Cpu => DeviceChoice::Cpu,
-            DeviceName::Wgpu => DeviceChoice::Wgpu,
-            DeviceName::Ndarray => DeviceChoice::Ndarray,
-        }
-    }
 }
 
 /// What `--json` prints.
@@ -113,8 +69,8 @@ struct Report<'a> {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
-    let (path, checkpoint) = weights::load(&args.path)?;
-    let Checkpoint { description, state, .. } = &checkpoint;
+    let trained = Trained::load(&args.path)?;
+    let Checkpoint { description, state, .. } = &trained.checkpoint;
     let mut data = description.data.clone();
     if let Some(dir) = args.data_dir {
         data.dir = dir;
@@ -126,28 +82,23 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Err(Usage(format!("{message}; this is a {}", config.kind.name())).into());
         }
         let mut solver = config.solver.unwrap_or_default();
-        solver.method = args.solver.map_or(solver.method, Method::from);
+        solver.method = args.solver.unwrap_or(solver.method);
         solver.tolerance = args.tolerance.unwrap_or(solver.tolerance);
         solver.max_iterations = args.max_iterations.unwrap_or(solver.max_iterations);
         config.solver = Some(solver);
         config.resolve().map_err(|error| Usage(error.to_string()))?;
     }
-    let device = device::open(args.device.into(), args.threads)?;
-    let split = match args.split {
-        SplitName::Test => EvaluationSplit::Test,
-        SplitName::Validation => EvaluationSplit::Validation,
-        SplitName::Train => EvaluationSplit::Train,
-    };
-    let loader = Splits::evaluation(split, &data, description.seed, &description.normalization)?;
+    let device = device::open(args.device, args.threads)?;
+    let loader = Splits::evaluation(args.split, &data, description.seed, &description.normalization)?;
     let info = data.dataset.info();
     let classes = config.classes.unwrap_or(info.class_names.len());
-    let model = weights::network(&path, &checkpoint, &config, loader.image_shape(), &device)?.valid();
+    let model = trained.network(&config, loader.image_shape(), &device)?.valid();
     let Some(evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
         return Ok(exit::stopped(stop.signal().unwrap_or_default()));
     };
     let report = Report {
-        checkpoint: path.display().to_string(),
-        split: split.name(),
+        checkpoint: trained.path.display().to_string(),
+        split: args.split.name(),
         epoch: state.epoch,
         classes: info.class_names,
         images_per_second: evaluation.images_per_second(),

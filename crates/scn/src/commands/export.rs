@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use scn_train::{pytorch, tensors, write_file};
+use scn_interop::{pytorch, tensors};
+use scn_study::{Trained, write_file};
 
+use crate::log;
 use crate::output::{check_target, print};
-use crate::{log, weights};
 
 /// Write the weights of a run or a checkpoint for PyTorch
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
-    let (path, checkpoint) = weights::load(&args.path)?;
+    let Trained { path, checkpoint } = Trained::load(&args.path)?;
     check_target(&args.out, &path.join("model.safetensors"), "checkpoint")?;
     let exported = pytorch::export(checkpoint.description.model.kind, checkpoint.model);
     write_file(&args.out, &tensors::to_safetensors(&exported))

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use scn_data::DatasetKind;
+use scn_interop::pytorch::{self, DATASETS, ImportError, KINDS, StateDict};
 use scn_models::{CscConfig, ModelConfig, ModelKind};
-use scn_train::DeviceChoice;
-use scn_train::pytorch::{self, DATASETS, ImportError, KINDS, StateDict};
+use scn_ops::DeviceRequest;
+use scn_study::imported;
 
+use crate::arguments::one_of;
 use crate::exit::{BadInput, Usage};
 use crate::output::{check_new_folder, print};
 use crate::{device, log};
@@ -59,9 +60,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(dataset) => dataset,
         None => dataset_of(&file).map_err(|reason| Usage(format!("{}: {reason}", args.file.display())))?,
     };
-    let device = device::open(DeviceChoice::Cpu, 0)?;
-    let checkpoint = pytorch::import(&file, &config, dataset, &device).map_err(refuse)?;
-    checkpoint.save(&args.out, None)?;
+    let device = device::open(DeviceRequest::Cpu, 0)?;
+    let network = pytorch::import(&file, &config, dataset, &device).map_err(refuse)?;
+    imported(network).save(&args.out, None)?;
     print(&format!(
         "{} for {} of {} in {}\n",
         args.model.name(),
@@ -85,16 +86,5 @@ fn dataset_of(file: &StateDict) -> Result<DatasetKind, String> {
             "its classifier has {classes} classes, and of the datasets {}: choose one with --dataset",
             known.join(", ")
         )
-    })
-}
-
-/// A parser of the names of `values`.
-fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
-    values: [T; N],
-    name: fn(T) -> &'static str,
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(values.map(name)).try_map(move |given| {
-        let value = values.into_iter().find(|&value| name(value) == given);
-        value.ok_or_else(|| format!("there is no {given}"))
     })
 }

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use scn_interop::archive::{self, Archive, ArchiveError};
+use scn_interop::tensors::{Array, Arrays, floats, to_safetensors};
 use scn_models::Pass;
-use scn_train::{tensors, write_file};
+use scn_ops::DeviceRequest;
+use scn_study::{Trained, write_file};
 
-use super::eval::DeviceName;
-use crate::archive::{self, Array, names_in};
+use crate::arguments::device_name;
 use crate::exit::{self, BadInput};
 use crate::output::{check_target, print};
-use crate::{device, log, signals, weights};
+use crate::{device, log, signals};
 
 /// What an input holds, in words.
 const EXPECTED: &str = "`images` [b, c, h, w]";
@@ -42,8 +42,8 @@ pub(crate) struct Args {
     #[arg(long)]
     batch_statistics: bool,
     /// Device
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceName,
+    #[arg(long, value_parser = device_name(), default_value = "auto")]
+    device: DeviceRequest,
     /// Threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -53,12 +53,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
     check_target(&args.out, &args.input, "input")?;
-    let (path, checkpoint) = weights::load(&args.path)?;
-    let description = &checkpoint.description;
+    let trained = Trained::load(&args.path)?;
+    let description = &trained.checkpoint.description;
     let shape = description.data.image_shape();
     let (images, [batch, channels, height, width]) = read(&args.input, shape[0])?;
-    let device = device::open(args.device.into(), args.threads)?;
-    let model = weights::network(&path, &checkpoint, &description.model, shape, &device)?.valid();
+    let device = device::open(args.device, args.threads)?;
+    let model = trained.network(&description.model, shape, &device)?.valid();
 
     let image = channels * height * width;
     let mut logits = Vec::new();
@@ -72,16 +72,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         let shape = [images.len() / image, channels, height, width];
         let input = Tensor::from_data(TensorData::new(images.to_vec(), shape), &device);
-        logits.extend(tensors::floats(model.forward_as(input, &pass).logits.into_data()));
+        logits.extend(floats(model.forward_as(input, &pass).logits.into_data()));
     }
     let classes = logits.len() / batch;
-    let bytes: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, vec![batch, classes], &bytes)?;
-    write_file(&args.out, &safetensors::serialize([("logits", view)], None)?)
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    let (shape, values) = (vec![batch, classes], logits);
+    let file = to_safetensors(&Arrays::from([("logits".to_owned(), Array { shape, values })]));
+    write_file(&args.out, &file).with_context(|| format!("cannot write {}", args.out.display()))?;
     print(&format!(
         "logits [{batch}, {classes}] of {} in {}\n",
-        path.display(),
+        trained.path.display(),
         args.out.display()
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -90,17 +89,23 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The images of a file, for a network that takes so many channels.
 fn read(path: &Path, channels: usize) -> Result<(Vec<f32>, [usize; 4]), BadInput> {
     let fail = |message: String| BadInput(format!("{}: {message}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| fail(format!("cannot read the images: {error}")))?;
-    let archive = archive::open(&bytes, EXPECTED).map_err(fail)?;
-    if !archive.names().contains(&"images") {
-        return Err(fail(format!("holds {}: expected {EXPECTED}", names_in(&archive))));
+    let damaged = |error| match error {
+        ArchiveError::Io(error) => fail(format!("cannot read the images: {error}")),
+        claim => fail(format!(
+            "not a whole safetensors file ({claim}): expected a safetensors file with {EXPECTED}"
+        )),
+    };
+    let wrong = |error: ArchiveError| fail(error.to_string());
+    let bytes = archive::read(path).map_err(damaged)?;
+    let archive = Archive::parse(&bytes).map_err(damaged)?;
+    if !archive.holds("images") {
+        return Err(fail(format!("holds {}: expected {EXPECTED}", archive.described())));
     }
-    let images = Array::floats(&archive, "images").map_err(fail)?;
-    let shape: [usize; 4] = images.dimensions("[b, c, h, w]").map_err(fail)?;
+    let images = archive.floats("images").map_err(wrong)?;
+    let shape: [usize; 4] = images.dimensions("[b, c, h, w]").map_err(wrong)?;
     if shape[1] != channels {
-        return Err(fail(
-            images.misshapen(&format!("[b, {channels}, h, w], as the network was trained")),
-        ));
+        let expected = format!("[b, {channels}, h, w], as the network was trained");
+        return Err(wrong(images.misshapen(expected)));
     }
     let values: Vec<f32> = images.values.iter().map(|&value| value as f32).collect();
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {

@@ -12,12 +12,10 @@ use scn_train::{
 use time::OffsetDateTime;
 use tracing::info;
 
+use crate::arguments::RUNS;
 use crate::progress::Console;
 use crate::stderr::say;
 use crate::{device, exit, log, output, signals};
-
-/// Where runs lie unless --out says otherwise.
-pub(crate) const RUNS: &str = "runs";
 
 /// Train a model from an experiment file
 #[derive(clap::Args)]

@@ -110,6 +110,22 @@ pub(super) fn state(path: &Path) -> Result<State, CheckpointError> {
     read_whole(path, |files| files.parsed(STATE))
 }
 
+/// SHA-256 of the weights of the checkpoint in folder `path` in hexadecimal digits, as its manifest says; the weights are
+/// not read.
+///
+/// # Errors
+/// [`CheckpointError`] where there is no manifest, or none that can be understood.
+pub fn weights_sha256(path: &Path) -> Result<String, CheckpointError> {
+    let mut files = Files::open(path)?;
+    match files.manifest.files.remove(MODEL) {
+        Some(record) => Ok(record.sha256),
+        None => Err(CheckpointError::Content {
+            path: files.manifest_path,
+            reason: format!("no entry for {MODEL}"),
+        }),
+    }
+}
+
 /// Whether `path` is the folder of a checkpoint.
 pub(super) fn has_manifest(path: &Path) -> bool {
     path.join(MANIFEST).exists()

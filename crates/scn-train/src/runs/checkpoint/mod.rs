@@ -27,4 +27,5 @@ pub use choice::{BEST, Found, LAST, PREVIOUS, PassedOver, newest, preferred};
 pub(crate) use choice::{recover, set_aside};
 pub use content::{Checkpoint, Description, State};
 pub use error::CheckpointError;
+pub use files::weights_sha256;
 pub use origin::{Origin, TrainingImages};

@@ -1,25 +1,19 @@
 //! `scn bench compare`: models trained on the same data with the same budget, side by side.
 
-mod child;
-mod comparison;
-mod entry;
-mod row;
-mod table;
-
-use std::fs;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use scn_train::{StopFlag, default_path};
+use scn_ops::DeviceRequest;
+use scn_study::StudyError;
+use scn_study::comparison::{Options, comparison};
+use scn_train::default_path;
 use time::OffsetDateTime;
 
-use self::comparison::Comparison;
-use crate::arguments::count;
-use crate::commands::eval::DeviceName;
-use crate::commands::robust::Stored;
-use crate::commands::train::RUNS;
-use crate::output::{print, print_json};
+use crate::arguments::{RUNS, count, device_name};
+use crate::exit::Usage;
+use crate::output::{json, show_then_store};
 use crate::stderr::say;
 use crate::{exit, signals};
 
@@ -65,8 +59,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = count(1))]
     steps: Option<usize>,
     /// Device [default: as in the experiments]
-    #[arg(long, value_enum)]
-    device: Option<DeviceName>,
+    #[arg(long, value_parser = device_name())]
+    device: Option<DeviceRequest>,
     /// Threads; 0 takes all cores [default: as in the experiments]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -94,53 +88,41 @@ fn percentage(text: &str) -> Result<f64, &'static str> {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
-    let out = match &args.out {
-        Some(out) => out.clone(),
+    let out = match args.out {
+        Some(out) => out,
         None => default_path(Path::new(RUNS), "compare", OffsetDateTime::now_utc()),
     };
-    match compare(&args, &out, &stop)? {
-        None => {
-            let (signal, out) = (stop.signal().unwrap_or_default(), out.display());
-            say!("stopped by signal {signal}; go on with the same command and --out {out}");
-            Ok(exit::stopped(signal))
-        }
-        Some(comparison) if args.json => print_json(&comparison).map(|()| ExitCode::SUCCESS),
-        Some(comparison) => print(&table::table(&comparison)).map(|()| ExitCode::SUCCESS),
-    }
-}
-
-/// Trains every model that is not done; `None` where a signal stopped it.
-fn compare(args: &Args, out: &Path, stop: &StopFlag) -> anyhow::Result<Option<Comparison>> {
-    let entries = entry::entries(args, out)?;
-    let mut sizes = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let Some(size) = child::size(entry, stop)? else {
-            return Ok(None);
-        };
-        sizes.push(size);
-    }
-    fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
-    let now = || -> anyhow::Result<Comparison> {
-        let comparison = Comparison::of(&entries, &sizes, args)?;
-        comparison.store(out)?;
-        Ok(comparison)
+    let options = Options {
+        experiments: args.experiments,
+        set: args.set,
+        epochs: args.epochs,
+        steps: args.steps,
+        device: args.device,
+        threads: args.threads,
+        seed: args.seed,
+        target: args.target,
+        robust: args.robust,
     };
-    let mut comparison = now()?;
-    for (index, entry) in entries.iter().enumerate() {
-        let place = format!("model {} of {}", index + 1, entries.len());
-        let name = &entry.experiment.name;
-        if comparison.has(name) {
-            say!("{place}: {name} was trained before, in {}", entry.folder.display());
-        } else {
-            say!("{place}: {name}");
-            if !child::train(entry, stop)? {
-                return Ok(None);
-            }
+    let program = env::current_exe().context("cannot tell where this program lies")?;
+    let found = comparison(&options, &out, &program, &stop, &mut |step| say!("{step}"));
+    let found = match (found, args.target) {
+        (Err(error @ StudyError::NoValidation(_)), Some(target)) => {
+            return Err(Usage(format!("--target {target}: {error}")).into());
         }
-        if args.robust && Stored::read(&entry.folder)?.is_none() && !child::robust(entry, stop)? {
-            return Ok(None);
-        }
-        comparison = now()?;
-    }
-    Ok(Some(comparison))
+        (other, _) => other?,
+    };
+    let Some(found) = found else {
+        let signal = stop.signal().unwrap_or_default();
+        say!(
+            "stopped by signal {signal}; go on with the same command and --out {}",
+            out.display()
+        );
+        return Ok(exit::stopped(signal));
+    };
+    let text = match args.json {
+        true => json(&found)?,
+        false => found.table(),
+    };
+    show_then_store(&text, || found.store(&out))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,29 @@
+//! What the tests share.
+
+use burn::tensor::Device;
+use scn_data::{DatasetKind, Normalization};
+use scn_interop::tensors::{Arrays, from_module};
+use scn_models::{Model, ModelConfig, ModelKind};
+use scn_train::DataConfig;
+use scn_train::checkpoint::{Checkpoint, Description, State};
+
+/// A checkpoint of an untrained network for the digits.
+pub fn checkpoint(kind: ModelKind, seed: u64) -> Checkpoint {
+    let config = ModelConfig::new(kind).with_defaults(10).unwrap();
+    let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
+    Checkpoint {
+        model: from_module(&model),
+        optimizer: Arrays::new(),
+        state: State::start(),
+        description: Description {
+            model: config,
+            data: DataConfig {
+                test_images: Some(8),
+                ..DataConfig::new(DatasetKind::Digits)
+            },
+            seed,
+            normalization: Normalization::given([1, 8, 8], 16, vec![0.5], vec![0.25]).unwrap(),
+        },
+        origin: None,
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of studies, one binary so that it links once.
+#![allow(clippy::unwrap_used)]
+
+mod attack;
+mod common;
+mod reports;
+mod robust;
+mod weights;
