@@ -68,8 +68,7 @@ pub mod spec {
     pub use crate::range::{at_least, below_one, between_zero_and_one, finite_at_least, positive, range, whole};
 }
 
-/// What the code of [`table!`] calls.
-#[doc(hidden)]
-pub mod generated {
+/// What the code of [`table!`] does with a single key, for tables that are more than one struct.
+pub mod parts {
     pub use crate::table::{check, describe, fill, foreign, read, refuse_unknown, write};
 }

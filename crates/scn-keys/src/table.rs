@@ -186,9 +186,9 @@ pub fn foreign<T: Value>(name: &'static str, value: &T, key: Key<T>, kind: &str)
 /// default, and so has the struct.
 #[macro_export]
 macro_rules! table {
-    ($(#[$meta:meta])* pub struct $name:ident { $($body:tt)+ }) => {
-        $crate::required_table! { $(#[$meta])* pub struct $name { $($body)+ } }
-        $crate::__table_default! { $name { $($body)+ } }
+    ($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* }) => {
+        $crate::required_table! { $(#[$meta])* pub struct $name { $($body)* } }
+        $crate::__table_default! { $name { $($body)* } }
     };
 }
 
@@ -198,52 +198,54 @@ macro_rules! required_table {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $($(#[doc = $doc:expr])+ pub $field:ident: $type:ty = $key:expr),+ $(,)?
+            $($(#[doc = $doc:expr])+ pub $field:ident: $type:ty = $key:expr),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
-            $($(#[doc = $doc])+ pub $field: $type,)+
+            $($(#[doc = $doc])+ pub $field: $type,)*
         }
 
         const _: () = {
-            use $crate::generated;
+            use $crate::parts;
             #[allow(unused_imports)]
             use $crate::spec::*;
 
+            // A table without keys uses nothing that it is given.
+            #[allow(unused_variables, unused_mut)]
             impl $crate::Table for $name {
                 fn fields() -> Vec<$crate::Field> {
-                    vec![$(generated::describe::<$type>(
+                    vec![$(parts::describe::<$type>(
                         stringify!($field),
                         concat!($($doc),+).trim_ascii(),
                         $key,
-                    )),+]
+                    )),*]
                 }
 
                 fn read_table(table: &$crate::toml::Table) -> Result<Self, $crate::Wrong> {
-                    generated::refuse_unknown(table, &[$(stringify!($field)),+])?;
+                    parts::refuse_unknown(table, &[$(stringify!($field)),*])?;
                     Ok(Self {
-                        $($field: generated::read::<$type>(table, stringify!($field), $key)?,)+
+                        $($field: parts::read::<$type>(table, stringify!($field), $key)?,)*
                     })
                 }
 
                 fn write_table(&self) -> $crate::toml::Table {
                     let mut table = $crate::toml::Table::new();
-                    $(generated::write(&mut table, stringify!($field), &self.$field);)+
+                    $(parts::write(&mut table, stringify!($field), &self.$field);)*
                     table
                 }
 
                 fn check_table(&self, path: &str, found: &mut Vec<$crate::OutOfRange>) {
-                    $(generated::check::<$type>(&self.$field, $key, path, stringify!($field), found);)+
+                    $(parts::check::<$type>(&self.$field, $key, path, stringify!($field), found);)*
                 }
 
                 fn fill(&mut self, kind: &str) {
-                    $(generated::fill::<$type>(&mut self.$field, $key, kind);)+
+                    $(parts::fill::<$type>(&mut self.$field, $key, kind);)*
                 }
 
                 fn foreign(&self, kind: &str) -> Option<$crate::Foreign> {
-                    None$(.or_else(|| generated::foreign::<$type>(stringify!($field), &self.$field, $key, kind)))+
+                    None$(.or_else(|| parts::foreign::<$type>(stringify!($field), &self.$field, $key, kind)))*
                 }
             }
 
@@ -311,7 +313,7 @@ macro_rules! serde_as_table {
 #[macro_export]
 macro_rules! __table_default {
     ($name:ident {
-        $($(#[doc = $doc:expr])+ pub $field:ident: $type:ty = $key:expr),+ $(,)?
+        $($(#[doc = $doc:expr])+ pub $field:ident: $type:ty = $key:expr),* $(,)?
     }) => {
         impl Default for $name {
             fn default() -> Self {
@@ -321,7 +323,7 @@ macro_rules! __table_default {
                     $($field: {
                         let key: $crate::Key<$type> = $key;
                         key.of_default()
-                    },)+
+                    },)*
                 }
             }
         }

@@ -1,77 +1,101 @@
 //! What can be built.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
-/// A family member, named in experiment files and on the command line as by [`ModelKind::name`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelKind {
-    /// Supervised deep sparse coding network (Sun, Nasrabadi & Tran, arXiv:1701.08349).
-    Scn,
-    /// ResNet-18 whose first convolution is a sparse-coding layer of an SCN.
-    Scn18,
-    /// ResNet-18 (He et al., arXiv:1512.03385).
-    Resnet18,
-    /// ResNet-34.
-    Resnet34,
-    /// ResNet-20 for CIFAR (He et al., section 4.2).
-    Resnet20,
-    /// ResNet-56 for CIFAR.
-    Resnet56,
-    /// ResNet-110 for CIFAR.
-    Resnet110,
-    /// ResNet-18 with a convolutional sparse-coding layer in front (Dai et al., arXiv:2210.12945).
-    Sdnet18,
-    /// ResNet-34 with the same.
-    Sdnet34,
-    /// ResNet-18 with convolutional sparse-coding layers for all its convolutions (Dai et al.).
-    #[serde(rename = "sdnet18-all")]
-    Sdnet18All,
-    /// Pre-activation ResNet-164 for CIFAR (He et al., arXiv:1603.05027).
-    #[serde(rename = "preact-resnet164")]
-    PreactResnet164,
-    /// Pre-activation ResNet-1001 for CIFAR.
-    #[serde(rename = "preact-resnet1001")]
-    PreactResnet1001,
-    /// The wide residual network WRN-28-10 (Zagoruyko & Komodakis, arXiv:1605.07146).
-    #[serde(rename = "wrn-28-10")]
-    Wrn28x10,
+use scn_keys::{Value, Wrong, toml};
+
+use crate::{Group, ModelConfig, ModelError, registry};
+
+/// A network by its name in experiment files and on the command line: a member of a family of the registry.
+#[derive(Clone, Copy)]
+pub struct ModelKind {
+    name: &'static str,
+    doc: &'static str,
 }
 
 impl ModelKind {
+    pub(crate) const fn of(name: &'static str, doc: &'static str) -> Self {
+        Self { name, doc }
+    }
+
+    /// Every network, in the order of the registry.
+    pub fn all() -> Vec<ModelKind> {
+        registry::families()
+            .into_iter()
+            .flat_map(|family| family.kinds)
+            .collect()
+    }
+
     /// Name in experiment files.
     pub fn name(self) -> &'static str {
-        match self {
-            ModelKind::Scn => "scn",
-            ModelKind::Scn18 => "scn18",
-            ModelKind::Resnet18 => "resnet18",
-            ModelKind::Resnet34 => "resnet34",
-            ModelKind::Resnet20 => "resnet20",
-            ModelKind::Resnet56 => "resnet56",
-            ModelKind::Resnet110 => "resnet110",
-            ModelKind::Sdnet18 => "sdnet18",
-            ModelKind::Sdnet34 => "sdnet34",
-            ModelKind::Sdnet18All => "sdnet18-all",
-            ModelKind::PreactResnet164 => "preact-resnet164",
-            ModelKind::PreactResnet1001 => "preact-resnet1001",
-            ModelKind::Wrn28x10 => "wrn-28-10",
-        }
+        self.name
+    }
+
+    /// What it is and where it comes from.
+    pub fn doc(self) -> &'static str {
+        self.doc
+    }
+
+    /// The groups that its parameters belong to.
+    pub fn groups(self) -> &'static [Group] {
+        ModelConfig::new(self).groups()
     }
 
     /// Whether a key below `model` means something to it.
     pub fn has(self, key: &str) -> bool {
-        kinds_with(key).contains(&self)
+        let families = registry::families();
+        let mut fields = families.iter().flat_map(|family| &family.fields);
+        fields.any(|field| field.name == key && field.kinds.contains(&self.name))
     }
 }
 
-/// The kinds that have a key below `model`.
-pub(crate) fn kinds_with(key: &str) -> &'static [ModelKind] {
-    use ModelKind::{Resnet18, Resnet34, Scn, Scn18, Sdnet18, Sdnet18All, Sdnet34};
-    match key {
-        "csc" => &[Sdnet18, Sdnet34, Sdnet18All],
-        "shortcuts" => &[Sdnet18All],
-        "stem" => &[Scn18, Resnet18, Resnet34, Sdnet18, Sdnet34, Sdnet18All],
-        "solver" | "lambda1" => &[Scn, Scn18],
-        _ => &[Scn],
+impl PartialEq for ModelKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for ModelKind {}
+
+impl fmt::Debug for ModelKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+impl FromStr for ModelKind {
+    type Err = ModelError;
+
+    /// # Errors
+    /// [`ModelError::Unknown`].
+    fn from_str(name: &str) -> Result<Self, ModelError> {
+        let found = Self::all().into_iter().find(|kind| kind.name == name);
+        found.ok_or_else(|| ModelError::Unknown {
+            name: name.to_owned(),
+            expected: Self::expected(),
+        })
+    }
+}
+
+impl Value for ModelKind {
+    type Item = Self;
+
+    fn read(value: &toml::Value) -> Result<Self, Wrong> {
+        let found = value.as_str().and_then(|name| name.parse().ok());
+        found.ok_or_else(|| Wrong::expecting(Self::expected()))
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(self.name.into())
+    }
+
+    fn expected() -> String {
+        let names: Vec<_> = Self::all().into_iter().map(ModelKind::name).collect();
+        format!("one of `{}`", names.join("`, `"))
+    }
+
+    fn item(&self) -> Option<&Self> {
+        Some(self)
     }
 }

@@ -19,8 +19,8 @@ pub use engine::stop::StopFlag;
 pub use engine::trainer::{Outcome, Progress, Report, Step, Trainer};
 pub use error::TrainError;
 pub use experiment::{
-    Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place,
-    RunConfig, Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments,
+    Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, Loaded, OptimizerConfig, Place, RunConfig, Schedule,
+    ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments, keys,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;

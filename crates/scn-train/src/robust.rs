@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use scn_data::Loader;
-use scn_models::{Model, Pass};
+use scn_models::{Model, Network, Pass};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::evaluation::{host, images};
@@ -88,7 +88,7 @@ impl Inference<'_> {
                 .residual(images.clone())
                 .map(|residuals| fit.values(residuals.mean())),
         };
-        model.forward_as(images, &Pass::Evaluation { sparsity }).logits
+        model.forward(images, &Pass::Evaluation { sparsity }).logits
     }
 }
 

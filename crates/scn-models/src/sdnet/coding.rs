@@ -3,13 +3,16 @@
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 use scn_ops::{
-    Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d,
+    Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d,
     convolve2d_adjoint, dictionary_norm,
 };
 
-use super::image_means;
+use super::CscConfig;
 use crate::initialization::{Initializer, like};
-use crate::{CscConfig, LayerSummary};
+use crate::layers::image_means;
+use crate::layers::residual::Filter;
+use crate::roles::constrained;
+use crate::{CodingReport, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity};
 
 /// The step size is this share of `1/‖D‖²`, as in the authors' program.
 const STEP: f64 = 0.9;
@@ -19,6 +22,8 @@ const ITERATIONS: usize = 10;
 const FIRST_ROUNDS: usize = 20;
 /// Fewer where a round has changed the norm by no more than this share of it.
 const SETTLED: f64 = 1e-4;
+/// Images of a batch whose optimality is reported: the residual takes two convolutions.
+const REPORTED: usize = 1;
 
 /// `[b, c, h, w]` to the codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` of whole images.
 #[derive(Module, Debug)]
@@ -55,7 +60,9 @@ impl ConvolutionalCoding {
             stride,
         };
         let sides = [height, width];
-        let weight = init.normal([atoms, channels, kernel, kernel], 1.0).map(projected);
+        let weight = init
+            .normal([atoms, channels, kernel, kernel], 1.0)
+            .map(|weight| constrained(weight, Constraint::UnitSphere));
         let start = init.normal([1, atoms, height.div_ceil(stride), width.div_ceil(stride)], 1.0);
         let (norm, direction) = match init.is_empty() {
             true => (
@@ -82,10 +89,7 @@ impl ConvolutionalCoding {
     /// Codes of `x [b, c, h, w]` with the weight `lambda` of the 1-norm, `[1]` or one value for each image `[b]`; without
     /// one, with the λ that the network was trained with.
     pub fn forward(&self, x: Tensor<4>, lambda: Option<&Tensor<1>>) -> Tensor<4> {
-        let lambda = match lambda {
-            Some(lambda) => lambda.clone(),
-            None => Tensor::full([1], self.lambda, &x.device()),
-        };
+        let lambda = self.lambda_or(lambda, &x);
         let (weight, step_size) = (self.weight.val(), self.step_size.value_sync());
         match self.implicit {
             None => convolutional_sparse_code2d(x, weight, lambda, step_size, self.options),
@@ -108,26 +112,57 @@ impl ConvolutionalCoding {
         self.lambda
     }
 
-    /// After a training step: atoms of unit norm again, and the step size of the new dictionary.
-    pub(crate) fn project(self) -> Self {
-        let weight = self.weight.map(projected);
-        let device = weight.val().device();
-        let (norm, direction) = dictionary_norm(
-            weight.val(),
-            self.direction.value_sync(),
-            self.options.stride,
-            self.sides,
-            ITERATIONS,
-        );
-        self.step_size.update(like(&device, step_size(norm)));
-        self.direction.update(like(&device, direction));
-        // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
-        self.step_size.value_sync();
-        self.direction.value_sync();
-        Self { weight, ..self }
+    /// λ for a batch: as in training, unless `lambda` says otherwise.
+    fn lambda_or(&self, lambda: Option<&Tensor<1>>, x: &Tensor<4>) -> Tensor<1> {
+        match lambda {
+            Some(lambda) => lambda.clone(),
+            None => Tensor::full([1], self.lambda, &x.device()),
+        }
     }
 
-    pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
+    /// What is reported of the codes of `x` for λ. The residual is that of the first [`REPORTED`] images.
+    fn report(&self, x: Tensor<4>, codes: Tensor<4>, lambda: Tensor<1>) -> CodingReport {
+        let (x, codes) = (x.without_autodiff(), codes.without_autodiff());
+        let first = |values: Tensor<4>| values.clone().slice([0..REPORTED.min(values.dims()[0])]);
+        let (some_x, some_codes) = (first(x), first(codes.clone()));
+        let lambda = lambda.without_autodiff();
+        let lambda = match lambda.dims() {
+            [1] => lambda,
+            _ => lambda.slice([0..some_x.dims()[0]]),
+        };
+        let weight = self.weight.val().without_autodiff();
+        let step_size = self.step_size.value_sync().without_autodiff();
+        let options = self.options;
+        CodingReport::Images(ImageCodes {
+            codes,
+            steps: self.implicit.is_none().then_some(options.steps),
+            residual: Box::new(move || natural_residual(some_x, weight, lambda, step_size, some_codes, options)),
+        })
+    }
+}
+
+impl Filter for ConvolutionalCoding {
+    type Settings = CscConfig;
+
+    fn new(
+        csc: &CscConfig,
+        input: [usize; 3],
+        filters: usize,
+        kernel: usize,
+        stride: usize,
+        init: &mut Initializer,
+    ) -> Self {
+        ConvolutionalCoding::new(input, filters, kernel, stride, csc, init)
+    }
+
+    fn filter(&self, x: Tensor<4>, sparsity: Option<&Tensor<1>>) -> (Tensor<4>, Option<CodingReport>) {
+        let codes = self.forward(x.clone(), sparsity);
+        let lambda = self.lambda_or(sparsity, &x);
+        let report = self.report(x, codes.clone(), lambda);
+        (codes, Some(report))
+    }
+
+    fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
         let [atoms, channels, kernel, _] = self.weight.val().dims();
         let stride = self.options.stride;
         let output = [atoms, height.div_ceil(stride), width.div_ceil(stride)];
@@ -142,6 +177,77 @@ impl ConvolutionalCoding {
             solver_iteration: 0,
         }
     }
+
+    fn roles(&self, roles: &mut Roles) {
+        let constraint = Constraint::UnitSphere;
+        roles.set(
+            &self.weight,
+            Role {
+                constraint,
+                ..Role::WEIGHT
+            },
+        );
+    }
+
+    fn lambda1(&self) -> Option<Tensor<1>> {
+        let device = self.weight.val().without_autodiff().device();
+        Some(Tensor::full([1], self.lambda, &device))
+    }
+
+    fn codes(&self) -> bool {
+        true
+    }
+
+    fn sparsity(&self) -> Option<Sparsity> {
+        Some(Sparsity::Lambda(self.lambda))
+    }
+
+    fn residual(&self, x: Tensor<4>) -> Option<Tensor<1>> {
+        Some(ConvolutionalCoding::residual(self, x))
+    }
+
+    /// The step size follows the dictionary.
+    fn refresh(self) -> Self {
+        let weight = self.weight.val();
+        let device = weight.device();
+        let (norm, direction) = dictionary_norm(
+            weight,
+            self.direction.value_sync(),
+            self.options.stride,
+            self.sides,
+            ITERATIONS,
+        );
+        self.step_size.update(like(&device, step_size(norm)));
+        self.direction.update(like(&device, direction));
+        // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
+        self.step_size.value_sync();
+        self.direction.value_sync();
+        self
+    }
+}
+
+/// How far codes `c [b, n, h', w']` are from the solution for `x [b, c, h, w]`: `ρ = ‖c − prox(c − t∇)‖ / ‖c‖` `[b]` with
+/// the step size t, the gradient `∇ = Dᵀ(Dc − x) + μc` and the proximal map of `t·λ‖·‖₁`; 0 where both norms are.
+fn natural_residual(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    lambda: Tensor<1>,
+    step_size: Tensor<1>,
+    codes: Tensor<4>,
+    options: ConvolutionalOptions,
+) -> Tensor<1> {
+    let [_, _, height, width] = x.dims();
+    let signal = convolve2d_adjoint(codes.clone(), weight.clone(), options.stride, [height, width]);
+    let gradient = convolve2d(signal - x, weight, options.stride) + codes.clone() * options.mu;
+    let step: Tensor<4> = step_size.reshape([1, 1, 1, 1]);
+    let threshold = lambda.reshape([-1, 1, 1, 1]) * step.clone();
+    let moved = codes.clone() - gradient * step;
+    let next = match options.non_negative {
+        true => (moved - threshold).clamp_min(0.0),
+        false => moved.clone().sign() * (moved.abs() - threshold).clamp_min(0.0),
+    };
+    let norms = |values: Tensor<4>| image_means(values.powi_scalar(2)).sqrt();
+    norms(codes.clone() - next) / norms(codes).clamp_min(f64::from(f32::MIN_POSITIVE))
 }
 
 /// [`dictionary_norm`] from a random start, until it has settled.
@@ -162,25 +268,6 @@ fn settled_norm(
         last = value;
     }
     dictionary_norm(weight, direction, stride, sides, ITERATIONS)
-}
-
-/// A parameter's value with [`unit_atoms`].
-fn projected(weight: Tensor<4>) -> Tensor<4> {
-    let device = weight.device();
-    let weight = like(&device, unit_atoms(weight.without_autodiff()));
-    if device.is_autodiff() {
-        weight.require_grad()
-    } else {
-        weight
-    }
-}
-
-/// Every atom divided by its norm; zero atoms stay.
-fn unit_atoms(weight: Tensor<4>) -> Tensor<4> {
-    let shape = weight.dims();
-    let atoms: Tensor<2> = weight.reshape([shape[0] as i32, -1]);
-    let norms = atoms.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-12);
-    (atoms / norms).reshape(shape)
 }
 
 fn step_size(norm: Tensor<1>) -> Tensor<1> {

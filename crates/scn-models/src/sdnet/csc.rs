@@ -1,50 +1,29 @@
 //! The `model.csc` table.
 
-use serde::{Deserialize, Serialize};
-
-/// The convolutional sparse-coding layer, `model.csc`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CscConfig {
-    /// The weight λ of the 1-norm. Default 0.1.
-    pub lambda: f64,
-    /// Steps of FISTA. Default 2.
-    pub steps: usize,
-    /// The ridge μ. Default 0.
-    pub mu: f64,
-    /// Whether codes are non-negative. Default true.
-    pub non_negative: bool,
-    /// Solve to convergence, whatever `steps` says, and differentiate the solution. Default: no.
-    pub implicit: Option<ImplicitConfig>,
-}
-
-/// Implicit differentiation, `model.csc.implicit`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ImplicitConfig {
-    /// Where the solves stop, forward and backward. Default 1e-4.
-    pub tolerance: f64,
-    /// The cap on their iterations. Default 500.
-    pub max_iterations: usize,
-}
-
-impl Default for ImplicitConfig {
-    fn default() -> Self {
-        Self {
-            tolerance: 1e-4,
-            max_iterations: 500,
-        }
+scn_keys::table! {
+    /// The convolutional sparse-coding layer, `model.csc`.
+    #[derive(Copy)]
+    pub struct CscConfig {
+        /// SDNet: the weight lambda of the 1-norm of the codes.
+        pub lambda: f64 = default(0.1).within(finite_at_least(0.0)),
+        /// SDNet: steps of FISTA.
+        pub steps: usize = default(2).within(whole(1, 1000)),
+        /// SDNet: the ridge mu of the elastic net.
+        pub mu: f64 = default(0.0).within(finite_at_least(0.0)),
+        /// SDNet: whether codes are non-negative.
+        pub non_negative: bool = default(true),
+        /// SDNet: solve to convergence and differentiate the solution.
+        pub implicit: Option<ImplicitConfig> = unset("no"),
     }
 }
 
-impl Default for CscConfig {
-    fn default() -> Self {
-        Self {
-            lambda: 0.1,
-            steps: 2,
-            mu: 0.0,
-            non_negative: true,
-            implicit: None,
-        }
+scn_keys::table! {
+    /// Implicit differentiation, `model.csc.implicit`.
+    #[derive(Copy)]
+    pub struct ImplicitConfig {
+        /// SDNet: with `implicit`, codes are solved to this relative residual and differentiated there, whatever `steps` says.
+        pub tolerance: f64 = default(1e-4).within(finite_at_least(0.0)),
+        /// SDNet: iterations after which such a solve stops anyway, forward and backward.
+        pub max_iterations: usize = default(500).within(whole(1, 1_000_000)),
     }
 }

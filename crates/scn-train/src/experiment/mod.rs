@@ -24,7 +24,7 @@ pub use comparison_file::compared_experiments;
 pub use config::Experiment;
 pub use data::{DataConfig, Validation};
 pub use error::{ExperimentError, Place};
-pub use keys::{KEYS, KeyInfo};
+pub use keys::keys;
 pub use load::Loaded;
 pub use optimizer::OptimizerConfig;
 pub use run::{DeviceChoice, RunConfig};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use scn_data::{Augmentation, DatasetKind, Normalization};
-use scn_models::{Model, ModelConfig};
+use scn_models::{Model, ModelConfig, Network};
 
 use super::names::{is_ignored, published, spelling};
 use super::state_dict::Stored;
@@ -51,10 +51,10 @@ pub fn import(
     let normalization = Normalization::given(info.shape, info.pixel_max, MEAN.to_vec(), DEVIATION.to_vec())?;
     // Fewer classes than the dataset's are an ill-shaped classifier.
     let classes = file.classes().unwrap_or_default().max(dataset.classes());
-    let config = config.with_defaults(classes)?;
+    let config = config.with_defaults(classes);
     let network = Model::empty(&config, data.image_shape(), classes, device)?;
     Ok(Checkpoint {
-        model: weights(file, config.kind.name(), network)?,
+        model: weights(file, config.kind().name(), network)?,
         optimizer: Arrays::new(),
         state: State::start(),
         description: Description {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use scn_data::Normalization;
-use scn_models::ModelConfig;
+use scn_models::{ModelConfig, Network};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -289,15 +289,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`CheckpointError::Content`] where its tensors are not those of the model's parameters.
-    pub fn restore_optimizer<M: Module>(
+    pub fn restore_optimizer(
         &self,
         path: &Path,
         optimizer: &mut Sgd,
-        model: &M,
+        model: &impl Network,
         device: &Device,
     ) -> Result<(), CheckpointError> {
         optimizer
-            .restore(model, &self.optimizer, device)
+            .restore(model, &model.roles(), &self.optimizer, device)
             .map_err(unfit(path, OPTIMIZER))
     }
 }

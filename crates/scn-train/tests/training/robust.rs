@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use burn::tensor::{Device, Tensor};
 use scn_data::{Loader, MeanSubtraction, Normalization, noise};
-use scn_models::{Model, ModelConfig, ModelKind};
+use scn_models::{Model, ModelConfig};
 use scn_train::StopFlag;
 use scn_train::robust::{FitPoint, Inference, SparsityFit, best_of, evaluate, mean_residual, percent};
 use scn_train::tensors::floats;
@@ -52,8 +52,8 @@ fn evaluation_does_not_depend_on_the_batches() {
     let normalization = Normalization::fit(&set, MeanSubtraction::PerChannel, true);
     let loader = |batch| Loader::evaluation(set.clone(), normalization.clone(), None, batch).unwrap();
     let stop = StopFlag::default();
-    for kind in [ModelKind::Sdnet18, ModelKind::Scn] {
-        let model = Model::new(&ModelConfig::new(kind), [1, 8, 8], 10, 5, &device).unwrap();
+    for kind in ["sdnet18", "scn"] {
+        let model = Model::new(&ModelConfig::new(kind.parse().unwrap()), [1, 8, 8], 10, 5, &device).unwrap();
         for inference in [Inference::Trained, Inference::Fixed(0.5)] {
             let together = evaluate(&model, &loader(12), inference, &device, &stop).unwrap();
             let apart = evaluate(&model, &loader(5), inference, &device, &stop).unwrap();
@@ -85,7 +85,14 @@ fn evaluation_does_not_depend_on_the_batches() {
         let winner = winner.min_by(|a, b| a.0.loss.total_cmp(&b.0.loss)).unwrap();
         assert_eq!((best, accuracy), (winner.1, percent(winner.0)), "{kind:?}");
     }
-    let resnet = Model::new(&ModelConfig::new(ModelKind::Resnet20), [1, 8, 8], 10, 5, &device).unwrap();
+    let resnet = Model::new(
+        &ModelConfig::new("resnet20".parse().unwrap()),
+        [1, 8, 8],
+        10,
+        5,
+        &device,
+    )
+    .unwrap();
     assert_eq!(mean_residual(&resnet, &loader(12), &device, &stop), Some(None));
     stop.cell().store(15, Ordering::SeqCst);
     assert!(evaluate(&resnet, &loader(12), Inference::Trained, &device, &stop).is_none());

@@ -166,7 +166,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map(|(kind, tally)| tally.row(kind, fit.is_some()));
     let report = Report {
         checkpoint: path.display().to_string(),
-        model: description.model.kind.name(),
+        model: description.model.kind().name(),
         attack,
         test_images: loader.images(),
         rows: rows.collect(),

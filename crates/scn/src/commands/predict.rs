@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use scn_models::Pass;
+use scn_models::{Network, Pass};
 use scn_train::{tensors, write_file};
 
 use super::eval::DeviceName;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut logits = Vec::new();
     let (pass, together) = match args.batch_statistics {
         true => (Pass::Training, batch),
-        false => (Pass::Evaluation { sparsity: None }, description.data.batch_size),
+        false => (Pass::EVALUATION, description.data.batch_size),
     };
     for images in images.chunks(together * image) {
         if let Some(signal) = stop.signal() {
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         let shape = [images.len() / image, channels, height, width];
         let input = Tensor::from_data(TensorData::new(images.to_vec(), shape), &device);
-        logits.extend(tensors::floats(model.forward_as(input, &pass).logits.into_data()));
+        logits.extend(tensors::floats(model.forward(input, &pass).logits.into_data()));
     }
     let classes = logits.len() / batch;
     let bytes: Vec<u8> = logits.iter().flat_map(|logit| logit.to_le_bytes()).collect();

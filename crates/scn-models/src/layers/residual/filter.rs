@@ -1,81 +1,126 @@
 //! What stands in the place of a convolution: the convolution, or a layer that codes by the same filters.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-use super::{Convolution, ConvolutionalCoding, SparseCoding2d};
 use crate::initialization::Initializer;
-use crate::{FilterConfig, LayerSolves, LayerSummary};
+use crate::layers::{Convolution, SparseCoding2d};
+use crate::{CodingReport, Lambda1Config, LayerSummary, Roles, SolverConfig, Sparsity};
 
-/// `[b, c, h, w]` to `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
-#[derive(Module, Debug)]
-pub enum Filters {
-    /// ResNet.
-    Convolution(Convolution),
-    /// SDNet.
-    ConvolutionalCoding(ConvolutionalCoding),
-    /// SCN.
-    SparseCoding(SparseCoding2d),
-}
+/// A layer from `[b, c, h, w]` to `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
+pub trait Filter: Module + ModuleDisplay {
+    /// What it is built by besides shapes.
+    type Settings;
 
-impl Filters {
     /// For inputs `[channels, height, width]`.
-    pub(crate) fn new(
-        config: &FilterConfig,
+    fn new(
+        settings: &Self::Settings,
         input: [usize; 3],
         filters: usize,
         kernel: usize,
         stride: usize,
         init: &mut Initializer,
+    ) -> Self;
+
+    /// Of `x [b, c, h, w]`, coded as sparsely as `sparsity` says (see [`crate::Pass`]), and what the codes report.
+    fn filter(&self, x: Tensor<4>, sparsity: Option<&Tensor<1>>) -> (Tensor<4>, Option<CodingReport>);
+
+    /// Layer, shape and arithmetic on inputs `[channels, height, width]`.
+    fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary;
+
+    /// Adds the roles of its parameters that are more than weights.
+    fn roles(&self, _roles: &mut Roles) {}
+
+    /// The weight of the 1-norm of its codes, `[1]` or `[n]`.
+    fn lambda1(&self) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// Whether its output is sparse as it is, so that no rectifier follows.
+    fn codes(&self) -> bool {
+        false
+    }
+
+    /// As [`crate::Network::sparsity`].
+    fn sparsity(&self) -> Option<Sparsity> {
+        None
+    }
+
+    /// As [`crate::Network::residual`].
+    fn residual(&self, _x: Tensor<4>) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// As [`crate::Network::refresh`].
+    #[must_use]
+    fn refresh(self) -> Self {
+        self
+    }
+}
+
+impl Filter for Convolution {
+    type Settings = ();
+
+    fn new(
+        _: &(),
+        [channels, ..]: [usize; 3],
+        filters: usize,
+        kernel: usize,
+        stride: usize,
+        init: &mut Initializer,
     ) -> Self {
-        let [channels, ..] = input;
-        match config {
-            FilterConfig::Convolution => {
-                Filters::Convolution(Convolution::new(channels, filters, kernel, stride, init))
-            }
-            FilterConfig::ConvolutionalCoding(csc) => {
-                Filters::ConvolutionalCoding(ConvolutionalCoding::new(input, filters, kernel, stride, csc, init))
-            }
-            FilterConfig::SparseCoding(solver, lambda1) => {
-                let options = solver.options();
-                let layer = SparseCoding2d::new(channels, filters, kernel, stride, lambda1, options, init);
-                Filters::SparseCoding(layer)
-            }
-        }
+        Convolution::new(channels, filters, kernel, stride, init)
     }
 
-    /// Of `x [b, c, h, w]`, coded as sparsely as `sparsity` says (see [`crate::Pass`]), and what the solves report.
-    pub fn forward(&self, x: Tensor<4>, sparsity: Option<&Tensor<1>>) -> (Tensor<4>, Option<LayerSolves>) {
-        match self {
-            Filters::Convolution(convolution) => (convolution.forward(x), None),
-            Filters::ConvolutionalCoding(coding) => (coding.forward(x, sparsity), None),
-            Filters::SparseCoding(coding) => {
-                let (codes, info) = coding.forward(x, None, sparsity);
-                let [_, _, height, width] = codes.dims();
-                let pixels = height * width;
-                (codes, Some(LayerSolves { info, pixels }))
-            }
-        }
+    fn filter(&self, x: Tensor<4>, _: Option<&Tensor<1>>) -> (Tensor<4>, Option<CodingReport>) {
+        (self.forward(x), None)
     }
 
-    /// Whether the output is sparse as it is, so that no rectifier follows.
-    pub(crate) fn codes(&self) -> bool {
-        !matches!(self, Filters::Convolution(_))
+    fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary {
+        Convolution::summary(self, name, input)
+    }
+}
+
+impl Filter for SparseCoding2d {
+    type Settings = (SolverConfig, Lambda1Config);
+
+    fn new(
+        (solver, lambda1): &Self::Settings,
+        [channels, ..]: [usize; 3],
+        filters: usize,
+        kernel: usize,
+        stride: usize,
+        init: &mut Initializer,
+    ) -> Self {
+        SparseCoding2d::new(channels, filters, kernel, stride, lambda1, solver.options(), init)
     }
 
-    /// See [`crate::Model::project`].
-    pub(crate) fn project(self) -> Self {
-        match self {
-            Filters::ConvolutionalCoding(coding) => Filters::ConvolutionalCoding(coding.project()),
-            other => other,
-        }
+    fn filter(&self, x: Tensor<4>, sparsity: Option<&Tensor<1>>) -> (Tensor<4>, Option<CodingReport>) {
+        let (codes, info) = self.forward(x, None, sparsity);
+        (codes, Some(CodingReport::Pixels(info)))
     }
 
-    pub(crate) fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary {
-        match self {
-            Filters::Convolution(convolution) => convolution.summary(name, input),
-            Filters::ConvolutionalCoding(coding) => coding.summary(name, input),
-            Filters::SparseCoding(coding) => coding.summary(name, input),
-        }
+    fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary {
+        SparseCoding2d::summary(self, name, input)
+    }
+
+    fn roles(&self, roles: &mut Roles) {
+        SparseCoding2d::roles(self, roles);
+    }
+
+    fn lambda1(&self) -> Option<Tensor<1>> {
+        Some(self.lambda1.val())
+    }
+
+    fn codes(&self) -> bool {
+        true
+    }
+
+    fn sparsity(&self) -> Option<Sparsity> {
+        Some(Sparsity::Factor)
+    }
+
+    fn residual(&self, x: Tensor<4>) -> Option<Tensor<1>> {
+        Some(SparseCoding2d::residual(self, x, None))
     }
 }

@@ -1,42 +1,37 @@
-//! What tells residual networks apart.
+//! The front of a residual network.
 
-use serde::{Deserialize, Serialize};
+/// What is told of the key `stem`, which several families have.
+macro_rules! stem_doc {
+    () => {
+        "ResNet-18 and -34, SDNet and SCN-18: a 3x3 layer in front, or a 7x7 one of stride 2 with max pooling."
+    };
+}
+pub(crate) use stem_doc;
 
-use super::{CscConfig, Lambda1Config, ModelKind, SolverConfig};
-
-/// The front of a residual network, `model.stem`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StemKind {
-    /// A 3×3 layer of stride 1, for images of about 32×32.
-    #[default]
-    Cifar,
-    /// A 7×7 layer of stride 2 and 3×3 max pooling of stride 2, for images of about 224×224.
-    Imagenet,
+scn_keys::names! {
+    /// The front of a residual network, `model.stem`.
+    pub enum StemKind {
+        /// A 3×3 layer of stride 1, for images of about 32×32.
+        Cifar = "cifar",
+        /// A 7×7 layer of stride 2 and 3×3 max pooling of stride 2, for images of about 224×224.
+        Imagenet = "imagenet",
+    }
 }
 
-/// What takes the place of a convolution, with its settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FilterConfig {
-    /// It stays.
-    Convolution,
-    /// A convolutional sparse-coding layer.
-    ConvolutionalCoding(CscConfig),
-    /// A sparse-coding layer of an SCN.
-    SparseCoding(SolverConfig, Lambda1Config),
-}
+impl StemKind {
+    /// Side of the windows of the first layer, and its stride.
+    pub(crate) fn window(self) -> (usize, usize) {
+        match self {
+            StemKind::Cifar => (3, 1),
+            StemKind::Imagenet => (7, 2),
+        }
+    }
 
-/// A residual network with every value filled in.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ResidualConfig {
-    /// Which.
-    pub kind: ModelKind,
-    /// Its front.
-    pub stem: StemKind,
-    /// Its first layer.
-    pub first: FilterConfig,
-    /// All others.
-    pub others: FilterConfig,
-    /// Whether blocks add their input.
-    pub shortcuts: bool,
+    /// The shape `[c, h, w]` behind the pooling of what the first layer makes.
+    pub(crate) fn pooled(self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+        match self {
+            StemKind::Cifar => [channels, height, width],
+            StemKind::Imagenet => [channels, height.div_ceil(2), width.div_ceil(2)],
+        }
+    }
 }

@@ -1,25 +1,14 @@
 //! The `model.lambda1` table.
 
-use serde::{Deserialize, Serialize};
-
-/// The sparsity weight of the sparse-coding layers, `model.lambda1`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Lambda1Config {
-    /// Its value before training. Default 0.
-    pub initial: f64,
-    /// One value per atom instead of one per layer. Default false.
-    pub per_atom: bool,
-    /// Whether training changes it. Default true.
-    pub learned: bool,
-}
-
-impl Default for Lambda1Config {
-    fn default() -> Self {
-        Self {
-            initial: 0.0,
-            per_atom: false,
-            learned: true,
-        }
+scn_keys::table! {
+    /// The sparsity weight of the sparse-coding layers, `model.lambda1`.
+    #[derive(Copy)]
+    pub struct Lambda1Config {
+        /// SCN: the sparsity weight lambda1 before training.
+        pub initial: f64 = default(0.0).within(finite_at_least(0.0)),
+        /// SCN: one lambda1 for each atom, not for each layer.
+        pub per_atom: bool = default(false),
+        /// SCN: whether training changes lambda1.
+        pub learned: bool = default(true),
     }
 }

@@ -1,45 +1,26 @@
 //! The `model.solver` table.
 
+use scn_keys::{Value, Wrong, toml};
 use scn_solver::{BackwardOptions, ForwardOptions, Method, SolverOptions};
-use serde::{Deserialize, Serialize};
 
-/// The solver of the sparse-coding layers, `model.solver`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SolverConfig {
-    /// `coordinate-descent` (default), `fista` or `fista-restart`.
-    #[serde(with = "method")]
-    pub method: Method,
-    /// A pixel's solve stops at a relative KKT residual ρ of at most this. Default 1e-4.
-    pub tolerance: f64,
-    /// The cap: sweeps or FISTA iterations. Default 50.
-    pub max_iterations: usize,
-    /// λ₂ of SCN eq. 1. Default 0.
-    pub lambda2: f64,
-    /// Ridge of the backward system. Default 1e-6, as in the authors' program.
-    pub backward_ridge: f64,
-    /// Relative residual at which the backward solve stops. Default 1e-4.
-    pub backward_tolerance: f64,
-    /// The cap on backward sweeps. Default 50.
-    pub backward_max_iterations: usize,
-}
-
-impl Default for SolverConfig {
-    fn default() -> Self {
-        let SolverOptions {
-            lambda2,
-            forward,
-            backward,
-        } = SolverOptions::default();
-        Self {
-            method: forward.method,
-            tolerance: forward.tolerance,
-            max_iterations: forward.max_iterations,
-            lambda2,
-            backward_ridge: backward.ridge,
-            backward_tolerance: backward.tolerance,
-            backward_max_iterations: backward.max_iterations,
-        }
+scn_keys::table! {
+    /// The solver of the sparse-coding layers, `model.solver`; by default [`SolverOptions::default`].
+    #[derive(Copy)]
+    pub struct SolverConfig {
+        /// SCN: the algorithm that solves for the codes.
+        pub method: SolverMethod = default(SolverMethod(Method::CoordinateDescent)),
+        /// SCN: the relative KKT residual at which a solve stops.
+        pub tolerance: f64 = default(1e-4).within(finite_at_least(0.0)),
+        /// SCN: sweeps or iterations after which a solve stops anyway.
+        pub max_iterations: usize = default(50).within(whole(1, 1_000_000)),
+        /// SCN: the ridge lambda2 of the elastic net.
+        pub lambda2: f64 = default(0.0).within(finite_at_least(0.0)),
+        /// SCN: added to the diagonal of the backward system.
+        pub backward_ridge: f64 = default(1e-6).within(finite_at_least(0.0)),
+        /// SCN: the relative residual at which backward sweeps stop; the CPU factorises up to 96 active atoms instead.
+        pub backward_tolerance: f64 = default(1e-4).within(finite_at_least(0.0)),
+        /// SCN: sweeps after which a backward solve stops anyway.
+        pub backward_max_iterations: usize = default(50).within(whole(1, 1_000_000)),
     }
 }
 
@@ -49,7 +30,7 @@ impl SolverConfig {
         SolverOptions {
             lambda2: self.lambda2,
             forward: ForwardOptions {
-                method: self.method,
+                method: self.method.0,
                 tolerance: self.tolerance,
                 max_iterations: self.max_iterations,
             },
@@ -62,22 +43,28 @@ impl SolverConfig {
     }
 }
 
-mod method {
-    //! [`Method`] by its name.
+/// [`Method`] as a key holds it, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SolverMethod(pub Method);
 
-    use scn_solver::Method;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+impl Value for SolverMethod {
+    type Item = Self;
 
-    pub fn serialize<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(method.name())
+    fn read(value: &toml::Value) -> Result<Self, Wrong> {
+        let named = |name: &str| Method::ALL.into_iter().find(|method| method.name() == name);
+        let found = value.as_str().and_then(named);
+        found.map(Self).ok_or_else(|| Wrong::expecting(Self::expected()))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-        const NAMES: [&str; 3] = ["coordinate-descent", "fista", "fista-restart"];
-        let name = String::deserialize(deserializer)?;
-        Method::ALL
-            .into_iter()
-            .find(|method| method.name() == name)
-            .ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
+    fn write(&self) -> Option<toml::Value> {
+        Some(self.0.name().into())
+    }
+
+    fn expected() -> String {
+        format!("one of `{}`", Method::ALL.map(Method::name).join("`, `"))
+    }
+
+    fn item(&self) -> Option<&Self> {
+        Some(self)
     }
 }

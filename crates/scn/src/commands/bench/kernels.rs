@@ -9,7 +9,8 @@ use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, Loader, MeanSubtraction, Normalization, noise};
 use scn_models::layers::SparseCoding2d;
-use scn_models::{Model, ModelConfig, ModelKind, Scn};
+use scn_models::scn::Scn;
+use scn_models::{Model, ModelConfig, Network as _};
 use scn_ops::{describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, workgroup_limits};
 use scn_solver::profile::{self, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
@@ -157,17 +158,16 @@ struct Network {
 impl Network {
     /// SCN-`width` for CIFAR-10 with autodiff, where batch norm takes the statistics of the batch.
     fn initial(width: usize, args: &Args, device: &Device) -> anyhow::Result<Self> {
-        let config = ModelConfig {
-            width: Some(width),
-            ..ModelConfig::new(ModelKind::Scn)
-        };
+        let width = i64::try_from(width).unwrap_or(i64::MAX);
+        let config = ModelConfig::new("scn".parse()?)
+            .with("width", width)
+            .map_err(|error| Usage(format!("--width: {error}")))?;
         let dataset = DatasetKind::Cifar10;
         let set = noise(dataset, args.batch, SEED);
         let normalization = Normalization::fit(&set, MeanSubtraction::PerChannel, false);
         let loader = Loader::evaluation(set, normalization, None, args.batch)?;
         let device = device.clone().autodiff();
-        let model = Model::new(&config, loader.image_shape(), dataset.classes(), SEED, &device)
-            .map_err(|error| Usage(format!("--width: {error}")))?;
+        let model = Model::new(&config, loader.image_shape(), dataset.classes(), SEED, &device)?;
         Self::of(model, &loader, &device, format!("noise of {dataset}"), None)
     }
 
@@ -202,7 +202,7 @@ impl Network {
         images: String,
         weights: Option<String>,
     ) -> anyhow::Result<Self> {
-        let names = model.sparse_coding_layers();
+        let names = model.coding_layers().into_iter().map(|layer| layer.name).collect();
         let Model::Scn(scn) = model else {
             let path = weights.unwrap_or_default();
             return Err(BadInput(format!(

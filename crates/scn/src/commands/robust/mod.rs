@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use burn::module::Module;
 use scn_data::{Corruption, Noise};
-use scn_models::Sparsity;
+use scn_models::{Network, Sparsity};
 use scn_train::checkpoint::Checkpoint;
 use scn_train::{EvaluationSplit, Splits, write_file};
 

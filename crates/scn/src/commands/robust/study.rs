@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use scn_data::{Corruption, DatasetKind, ImageSet, Loader, corrupt, find_cifar10_c, limit, read_cifar10_c};
-use scn_models::{Model, Sparsity};
+use scn_models::{Model, Network, Sparsity};
 use scn_train::checkpoint::Checkpoint;
 use scn_train::robust::{FitPoint, Inference, SparsityFit, best_of, evaluate, mean_residual, percent};
 use scn_train::{DataConfig, StopFlag, evaluation_loader};
@@ -67,7 +67,7 @@ impl Study<'_> {
         let sparsity = self.model.sparsity();
         Ok(Some(Report {
             checkpoint: path.display().to_string(),
-            model: self.checkpoint.description.model.kind.name(),
+            model: self.checkpoint.description.model.kind().name(),
             sparsity: sparsity.map(Sparsity::name),
             trained: sparsity.map(Sparsity::trained),
             tried: self.tried.to_vec(),
