@@ -20,7 +20,7 @@ pub use engine::trainer::{Outcome, Progress, Report, Step, Trainer};
 pub use error::TrainError;
 pub use experiment::{
     Anneal, DataConfig, DeviceChoice, Experiment, ExperimentError, Loaded, OptimizerConfig, Place, RunConfig, Schedule,
-    ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments, keys,
+    ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments, keys, reference,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;

@@ -1,5 +1,10 @@
 //! Experiments that are written out in full.
 
+use std::fs;
+use std::path::Path;
+
+use scn_train::{keys, reference};
+
 use crate::common::{data, experiment, model};
 
 #[test]
@@ -83,4 +88,17 @@ fn what_is_not_set_is_written_as_a_comment() {
         "{text}"
     );
     assert!(!text.contains("milestones ="), "{text}");
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/keys.md");
+    let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(
+        page == reference(),
+        "docs/keys.md is not what the keys say of themselves: run `scn config keys > docs/keys.md`"
+    );
+    for key in keys() {
+        assert!(page.contains(key.doc) && page.contains(&key.expected), "{}", key.path);
+    }
 }
