@@ -9,6 +9,8 @@ scn_keys::table! {
         pub threads: usize = default(0).within(whole(0, 1024)),
         /// Epochs between checkpoints; the last epoch always leaves one.
         pub checkpoint_every: usize = default(1).within(whole(1, 1_000_000)),
+        /// Minutes between checkpoints inside an epoch; 0: none.
+        pub checkpoint_minutes: f64 = default(10.0).within(finite_at_least(0.0)),
     }
 }
 

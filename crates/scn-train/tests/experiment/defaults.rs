@@ -49,8 +49,8 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert!(!optimizer.nesterov && optimizer.decay_lambda1 && optimizer.decay_bias && optimizer.decay_norm);
     assert_eq!(train.schedule.kind, ScheduleKind::Constant);
     assert_eq!(
-        (run.device, run.threads, run.checkpoint_every),
-        (DeviceChoice::Auto, 0, 1)
+        (run.device, run.threads, run.checkpoint_every, run.checkpoint_minutes),
+        (DeviceChoice::Auto, 0, 1, 10.0)
     );
 }
 

@@ -13,6 +13,7 @@ fn a_run_is_resumed_only_with_the_same_training() {
         "run.device=cpu",
         "run.threads=2",
         "run.checkpoint_every=5",
+        "run.checkpoint_minutes=0",
     ];
     assert_eq!(with(&elsewhere), Ok(()));
     // Defaults that are written out are no difference.

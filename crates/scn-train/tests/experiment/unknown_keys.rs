@@ -93,17 +93,17 @@ fn unknown_keys_name_the_nearest_key() {
         (
             model("[run]\nworkers = 4"),
             &[],
-            "x.toml:6:1: run.workers: unknown key; expected one of `device`, `threads`, `checkpoint_every`",
+            "x.toml:6:1: run.workers: unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`",
         ),
         (
             model("[run]\n\"a b\" = 4"),
             &[],
-            r#"x.toml:6:1: run."a b": unknown key; expected one of `device`, `threads`, `checkpoint_every`"#,
+            r#"x.toml:6:1: run."a b": unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`"#,
         ),
         (
             model("[run]\nzzz = 1\naaa = 2"),
             &[],
-            "x.toml:6:1: run.zzz: unknown key; expected one of `device`, `threads`, `checkpoint_every`",
+            "x.toml:6:1: run.zzz: unknown key; expected one of `device`, `threads`, `checkpoint_every`, `checkpoint_minutes`",
         ),
     ]);
 }

@@ -349,6 +349,16 @@ fn values_out_of_range() {
             &[],
             "x.toml:6:20: run.checkpoint_every: found 0; expected a whole number from 1 to 1000000",
         ),
+        (
+            model("[run]\ncheckpoint_minutes = -1"),
+            &[],
+            "x.toml:6:22: run.checkpoint_minutes: found -1; expected a finite number, at least 0",
+        ),
+        (
+            model("[run]\ncheckpoint_minutes = inf"),
+            &[],
+            "x.toml:6:22: run.checkpoint_minutes: found inf; expected a finite number, at least 0",
+        ),
     ]);
 }
 
