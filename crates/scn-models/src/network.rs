@@ -42,8 +42,7 @@ pub trait Network: Module {
 
     /// How far the codes of the first layer, as sparse as in training, are from the images: the mean square over the
     /// values of each of `images [b, c, h, w]`, `[b]`. `None` for networks without codes.
-    fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
-        let _ = images;
+    fn residual(&self, _images: Tensor<4>) -> Option<Tensor<1>> {
         None
     }
 

@@ -69,29 +69,23 @@ pub enum CodingReport {
     Images(ImageCodes),
 }
 
-/// Codes of whole images.
+/// What is told of codes of whole images, from some of a batch.
+#[derive(Debug)]
 pub struct ImageCodes {
-    /// `[b, n, h, w]`, without autodiff.
-    pub codes: Tensor<4>,
     /// Steps of the solver; `None` where it stopped by a tolerance of its own.
     pub steps: Option<usize>,
-    /// Computes the relative residual ρ of the optimality conditions `[s]` of some of the images: it takes convolutions,
-    /// and not every pass is asked.
-    pub residual: Box<dyn FnOnce() -> Tensor<1>>,
+    /// The relative residual ρ of the optimality conditions of each image, `[s]`.
+    pub residual: Tensor<1>,
+    /// How many codes of each atom are not 0, `[s, n]`.
+    pub active: Tensor<2>,
+    /// Output pixels of an image.
+    pub pixels: usize,
 }
 
-impl fmt::Debug for ImageCodes {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("ImageCodes");
-        shown.field("codes", &self.codes.dims()).field("steps", &self.steps);
-        shown.finish_non_exhaustive()
-    }
-}
-
-/// A report summed over the batch.
+/// A report summed over the images that it is of.
 #[derive(Debug)]
 pub struct CodingSums {
-    /// Codes of each atom: the output pixels of all images.
+    /// Codes of each atom: the output pixels of the images.
     pub places: u64,
     /// Atoms.
     pub atoms: usize,
@@ -123,17 +117,20 @@ impl CodingReport {
                     values: Tensor::cat(parts, 0),
                 }
             }
-            CodingReport::Images(ImageCodes { codes, steps, residual }) => {
-                let [batch, atoms, height, width] = codes.dims();
-                let places = batch * height * width;
+            CodingReport::Images(ImageCodes {
+                steps,
+                residual,
+                active,
+                pixels,
+            }) => {
+                let [images, atoms] = active.dims();
+                let places = images * pixels;
                 let iterations = steps.map_or(f64::NAN, |steps| (steps * places) as f64);
-                let residual = residual();
-                let active = codes.not_equal_elem(0.0).float().sum_dim(3).sum_dim(2).sum_dim(0);
                 let parts = vec![
                     Tensor::full([1], iterations, &active.device()),
                     residual.clone().mean() * places as f64,
                     residual.max(),
-                    active.reshape([-1]),
+                    active.sum_dim(0).reshape([-1]),
                 ];
                 CodingSums {
                     places: places as u64,

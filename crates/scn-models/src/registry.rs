@@ -12,16 +12,20 @@ macro_rules! families {
     ($($family:ident($network:ty)),+ $(,)?) => {
         /// A network of any family.
         #[derive(Module, Debug)]
-        #[allow(missing_docs)]
         pub enum Model {
-            $($family($network),)+
+            $(
+                #[doc = concat!("[`", stringify!($network), "`].")]
+                $family($network),
+            )+
         }
 
         /// The keys of a network of any family.
         #[derive(Clone, Debug, PartialEq)]
-        #[allow(missing_docs)]
         pub enum NetworkConfig {
-            $($family(Chosen<$network>),)+
+            $(
+                #[doc = concat!("Of [`", stringify!($network), "`].")]
+                $family(Chosen<$network>),
+            )+
         }
 
         /// What the families say of themselves, in their order.

@@ -22,7 +22,7 @@ const ITERATIONS: usize = 10;
 const FIRST_ROUNDS: usize = 20;
 /// Fewer where a round has changed the norm by no more than this share of it.
 const SETTLED: f64 = 1e-4;
-/// Images of a batch whose optimality is reported: the residual takes two convolutions.
+/// Images of a batch whose codes are reported: the residual takes two convolutions.
 const REPORTED: usize = 1;
 
 /// `[b, c, h, w]` to the codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` of whole images.
@@ -120,23 +120,24 @@ impl ConvolutionalCoding {
         }
     }
 
-    /// What is reported of the codes of `x` for λ. The residual is that of the first [`REPORTED`] images.
-    fn report(&self, x: Tensor<4>, codes: Tensor<4>, lambda: Tensor<1>) -> CodingReport {
-        let (x, codes) = (x.without_autodiff(), codes.without_autodiff());
-        let first = |values: Tensor<4>| values.clone().slice([0..REPORTED.min(values.dims()[0])]);
-        let (some_x, some_codes) = (first(x), first(codes.clone()));
-        let lambda = lambda.without_autodiff();
+    /// What is reported of the codes of `x [b, c, h, w]` for λ: of the first [`REPORTED`] images.
+    fn report(&self, x: &Tensor<4>, codes: &Tensor<4>, lambda: &Tensor<1>) -> CodingReport {
+        let count = REPORTED.min(codes.dims()[0]);
+        let first = |values: &Tensor<4>| values.clone().without_autodiff().slice_dim(0, 0..count);
+        let (x, codes) = (first(x), first(codes));
         let lambda = match lambda.dims() {
-            [1] => lambda,
-            _ => lambda.slice([0..some_x.dims()[0]]),
+            [1] => lambda.clone(),
+            _ => lambda.clone().slice_dim(0, 0..count),
         };
         let weight = self.weight.val().without_autodiff();
         let step_size = self.step_size.value_sync().without_autodiff();
-        let options = self.options;
+        let [_, atoms, height, width] = codes.dims();
+        let active = codes.clone().not_equal_elem(0.0).float().sum_dim(3).sum_dim(2);
         CodingReport::Images(ImageCodes {
-            codes,
-            steps: self.implicit.is_none().then_some(options.steps),
-            residual: Box::new(move || natural_residual(some_x, weight, lambda, step_size, some_codes, options)),
+            steps: self.implicit.is_none().then_some(self.options.steps),
+            residual: natural_residual(x, weight, lambda.without_autodiff(), step_size, codes, self.options),
+            active: active.reshape([count, atoms]),
+            pixels: height * width,
         })
     }
 }
@@ -158,7 +159,7 @@ impl Filter for ConvolutionalCoding {
     fn filter(&self, x: Tensor<4>, sparsity: Option<&Tensor<1>>) -> (Tensor<4>, Option<CodingReport>) {
         let codes = self.forward(x.clone(), sparsity);
         let lambda = self.lambda_or(sparsity, &x);
-        let report = self.report(x, codes.clone(), lambda);
+        let report = self.report(&x, &codes, &lambda);
         (codes, Some(report))
     }
 

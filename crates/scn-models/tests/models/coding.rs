@@ -28,10 +28,11 @@ fn an_sdnet_reports_steps_residual_activity_and_lambda_of_every_coding_layer() {
     let coding = sdnet(model).conv1;
     let codes = coding.forward(input.clone(), None);
     let sums = output.codes.into_iter().next().unwrap().sums();
-    let (found, places) = (values(&sums.values), 3 * 36);
+    let (found, places) = (values(&sums.values), 36);
     assert_eq!((sums.places, sums.atoms, found.len()), (places, 64, 3 + 64));
     assert_eq!(found[0], 3.0 * places as f64);
-    let all = values(&codes);
+    let first = codes.slice_dim(0, 0..1);
+    let all = values(&first);
     for (atom, &active) in found[3..].iter().enumerate() {
         let of_atom = all.chunks(36).skip(atom).step_by(64).flatten();
         assert_eq!(
@@ -43,7 +44,7 @@ fn an_sdnet_reports_steps_residual_activity_and_lambda_of_every_coding_layer() {
     assert!(found[3..].iter().sum::<f64>() > 0.0);
     // ρ of the first image in f64, by its definition.
     let (weight, step) = (coding.weight.val(), values(&coding.step_size.value_sync())[0]);
-    let (x, c) = (input.slice([0..1]), codes.slice([0..1]));
+    let (x, c) = (input.slice_dim(0, 0..1), first);
     let signal = convolve2d_adjoint(c.clone(), weight.clone(), 1, [6, 6]);
     let gradient = values(&(convolve2d(signal - x, weight, 1) + c.clone() * 0.1));
     let (mut moved, mut norm) = (0.0, 0.0);

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::engine::loss::Counts;
 use crate::runs::exact;
 
-/// The figures of one coding layer over an epoch. Where an image is one problem, as in an SDNet, every pixel counts the
-/// steps of its image.
+/// The figures of one coding layer over an epoch. Where an image is one problem, as in an SDNet, they are those of the
+/// first image of each batch, and every pixel counts the steps of its image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerFigures {
     /// Name of the layer.
     pub name: String,
     /// Mean solver iterations of a pixel; `None` where the layer does not tell.
     pub iterations: Option<f64>,
-    /// Mean relative KKT residual ρ of a pixel, of an SDNet that of some of the images.
+    /// Mean relative KKT residual ρ of a pixel, of an SDNet that of an image.
     pub kkt_mean: f64,
     /// Largest ρ.
     pub kkt_max: f64,

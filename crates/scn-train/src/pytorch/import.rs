@@ -21,7 +21,7 @@ const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2023, 0.1994, 0.2010];
 /// An atom whose norm is as close to 1 as rounding leaves it stays as it is.
 const ROUNDING: f64 = 1e-6;
-/// Calls of [`Model::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
+/// Calls of [`Network::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
 /// training goes on from there.
 const PROJECTIONS: usize = 3;
 const SEED: u64 = 0;
