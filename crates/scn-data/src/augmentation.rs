@@ -4,24 +4,27 @@
 //! All of it is one [`Transform`], a window into the normalised image. Outside the image the window reads 0, which
 //! after mean subtraction is the mean.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::DataError;
 use crate::random::{Purpose, below, stream};
 
-/// Which augmentations are applied. The default is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Augmentation {
-    /// Mirror left to right with probability ½.
-    pub flip: bool,
-    /// Largest shift in pixels: both directions uniform in `-shift..=shift`, zero padding. 4 is the `RandomCrop(32,
-    /// padding=4)` of PyTorch.
-    pub shift: usize,
-    /// Side in pixels of a random square crop, which evaluation takes from the centre. None keeps the whole image.
-    pub crop: Option<usize>,
-    /// Draw once for each batch, as the paper does, instead of for each image.
-    pub per_batch: bool,
+scn_keys::table! {
+    /// Which augmentations are applied. The default is none. A shift is uniform in `-shift..=shift` in both directions;
+    /// one of 4 is the `RandomCrop(32, padding=4)` of PyTorch.
+    #[derive(Eq)]
+    pub struct Augmentation {
+        /// Mirror training images left to right with probability 1/2.
+        pub flip: bool = default(false),
+        /// Shift training images by at most this many pixels in each direction, zeros enter.
+        pub shift: usize = default(0)
+            .within(range("a whole number of pixels, at least 0 and smaller than the image", |_| true)),
+        /// Side of a random square crop of training images; evaluation crops the centre.
+        pub crop: Option<usize> = unset("the whole image").within(range(
+            "a whole number of pixels, at least 1 and not larger than the image",
+            |&crop| crop >= 1,
+        )),
+        /// Change all images of a batch alike, as the paper does.
+        pub per_batch: bool = default(false),
+    }
 }
 
 /// A window into an image: output row y, column x reads the image at row `top + y`, column `left + x`, and 0 where

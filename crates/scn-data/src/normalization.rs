@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 use crate::image_set::ImageSet;
 
-/// Which mean is subtracted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MeanSubtraction {
-    /// None: pixels stay in 0..1.
-    None,
-    /// One mean a channel.
-    PerChannel,
-    /// One mean for every channel, row and column.
-    PerPixel,
+scn_keys::names! {
+    /// Which mean is subtracted.
+    pub enum MeanSubtraction {
+        /// None: pixels stay in 0..1.
+        None = "none",
+        /// One mean a channel.
+        PerChannel = "per-channel",
+        /// One mean for every channel, row and column.
+        PerPixel = "per-pixel",
+    }
 }
 
 /// The statistics of a training set, applied to every image of the experiment.

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::DatasetKind;
 use scn_interop::pytorch::{ImportError, Imported, StateDict, export, import};
 use scn_interop::tensors::{Array, Arrays, floats, from_module, to_safetensors};
-use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
+use scn_models::{Model, ModelConfig, ModelKind, NetworkConfig};
 use scn_ops::dictionary_norm;
 
 /// Asserts that a message has all the parts.
@@ -16,6 +16,10 @@ fn assert_says(message: &str, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
+}
+
+fn kind(name: &str) -> ModelKind {
+    name.parse().unwrap()
 }
 
 /// Tensors of a new network, those of batch norms no two alike.
@@ -62,10 +66,10 @@ fn tensor(array: &Array) -> Tensor<4> {
 
 #[test]
 fn an_imported_resnet_is_the_exported_one_in_any_spelling() {
-    let ours = tensors(ModelKind::Resnet18, 10);
-    let published = export(ModelKind::Resnet18, ours.clone());
+    let ours = tensors(kind("resnet18"), 10);
+    let published = export(kind("resnet18"), ours.clone());
     assert_eq!(published.len(), ours.len());
-    assert_eq!(imported(&published, ModelKind::Resnet18).unwrap().weights, ours);
+    assert_eq!(imported(&published, kind("resnet18")).unwrap().weights, ours);
 
     let mut other = renamed(&published, |name| {
         let name = name.replace("shortcut.", "downsample.").replace("linear.", "fc.");
@@ -82,13 +86,13 @@ fn an_imported_resnet_is_the_exported_one_in_any_spelling() {
     };
     other.insert("net.module.layer0.1.num_batches_tracked".into(), count.clone());
     other.insert("best_accuracy".into(), count);
-    assert_eq!(imported(&other, ModelKind::Resnet18).unwrap().weights, ours);
+    assert_eq!(imported(&other, kind("resnet18")).unwrap().weights, ours);
 }
 
 #[test]
 fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
-    let ours = tensors(ModelKind::Sdnet18, 100);
-    let mut published = export(ModelKind::Sdnet18, ours.clone());
+    let ours = tensors(kind("sdnet18"), 100);
+    let mut published = export(kind("sdnet18"), ours.clone());
     let unit = published["layer0.0.dn.weight"].clone();
     let weight = published.get_mut("layer0.0.dn.weight").unwrap();
     for (i, atom) in weight.values.chunks_mut(27).enumerate() {
@@ -98,15 +102,12 @@ fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
     let folder = tempfile::tempdir().unwrap();
     let file = open(folder.path(), &published);
     assert_eq!(file.classes(), Some(100));
-    let config = ModelConfig {
-        csc: Some(CscConfig {
-            lambda: 0.25,
-            ..CscConfig::default()
-        }),
-        ..ModelConfig::new(ModelKind::Sdnet18)
-    };
+    let config = ModelConfig::new(kind("sdnet18")).with("csc.lambda", 0.25).unwrap();
     let found = import(&file, &config, DatasetKind::Cifar100, &Device::flex()).unwrap();
-    assert_eq!(found.model.csc.map(|csc| csc.lambda), Some(0.25));
+    let NetworkConfig::Sdnet(sdnet) = &found.model.network else {
+        panic!("no SDNet")
+    };
+    assert_eq!(sdnet.keys.csc.lambda, 0.25);
     assert_eq!(found.model.classes, Some(100));
 
     let imported = &found.weights;
@@ -132,7 +133,7 @@ fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
     assert!((0.8..=1.001).contains(&share), "{share} of the norm");
 
     // Once more, and unit atoms stay as they are.
-    let exported = export(ModelKind::Sdnet18, imported.clone());
+    let exported = export(kind("sdnet18"), imported.clone());
     let again = import(
         &open(folder.path(), &exported),
         &config,
@@ -145,11 +146,11 @@ fn an_imported_dictionary_has_unit_atoms_and_keeps_its_step_size() {
 
 #[test]
 fn what_does_not_fit_is_named_in_one_message() {
-    let published = export(ModelKind::Resnet18, tensors(ModelKind::Resnet18, 10));
+    let published = export(kind("resnet18"), tensors(kind("resnet18"), 10));
     let refused = |change: &dyn Fn(&mut Arrays)| {
         let mut changed = published.clone();
         change(&mut changed);
-        imported(&changed, ModelKind::Resnet18).unwrap_err().to_string()
+        imported(&changed, kind("resnet18")).unwrap_err().to_string()
     };
     let message = refused(&|tensors| {
         tensors.remove("layer1.0.conv1.weight");
@@ -188,24 +189,16 @@ fn what_does_not_fit_is_named_in_one_message() {
         &["`linear.bias` is missing; `linear.weight` is missing"],
     );
     // A classifier of fewer classes than the dataset has.
-    let few = export(ModelKind::Resnet18, tensors(ModelKind::Resnet18, 5));
+    let few = export(kind("resnet18"), tensors(kind("resnet18"), 5));
     assert_says(
-        &imported(&few, ModelKind::Resnet18).unwrap_err().to_string(),
+        &imported(&few, kind("resnet18")).unwrap_err().to_string(),
         &["`linear.weight` has shape [5, 512], expected [10, 512]"],
     );
 }
 
 #[test]
 fn models_without_published_names_are_exported_under_ours() {
-    let ours = from_module(
-        &Model::new(
-            &ModelConfig::new(ModelKind::Resnet20),
-            [3, 32, 32],
-            10,
-            0,
-            &Device::flex(),
-        )
-        .unwrap(),
-    );
-    assert_eq!(export(ModelKind::Resnet20, ours.clone()), ours);
+    let ours =
+        from_module(&Model::new(&ModelConfig::new(kind("resnet20")), [3, 32, 32], 10, 0, &Device::flex()).unwrap());
+    assert_eq!(export(kind("resnet20"), ours.clone()), ours);
 }

@@ -1,13 +1,23 @@
 //! Errors of the model crate.
 
+use scn_keys::{Problem, Wrong};
+
 /// Why a model was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
+    /// A name that no network has.
+    #[error("there is no network `{name}`: expected {expected}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        expected: String,
+    },
     /// A key that the chosen kind of model does not have.
     #[error("a {kind} has no `{key}`: remove the key, or choose a model that has it ({})", .owners.join(", "))]
     Foreign {
         /// Key below `model`.
-        key: &'static str,
+        key: String,
         /// Name of the model.
         kind: &'static str,
         /// The models that have it.
@@ -17,19 +27,30 @@ pub enum ModelError {
     #[error("`{key}` is {value}: it must be {expected}")]
     Range {
         /// Key below `model`.
-        key: &'static str,
+        key: String,
         /// What was given.
         value: String,
         /// What is allowed.
-        expected: &'static str,
+        expected: String,
+    },
+    /// A key or value that makes no table.
+    #[error("`{key}`: {problem}")]
+    Wrong {
+        /// Key below `model`.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
     },
 }
 
-impl ModelError {
-    /// The key below `model` that the error is about.
-    pub fn key(&self) -> &'static str {
-        match self {
-            ModelError::Foreign { key, .. } | ModelError::Range { key, .. } => key,
-        }
+impl From<Wrong> for ModelError {
+    fn from(Wrong { path: key, problem }: Wrong) -> Self {
+        let problem = match problem {
+            Problem::Foreign { kind, owners, .. } => return ModelError::Foreign { key, kind, owners },
+            Problem::Type { expected } => format!("expected {expected}"),
+            Problem::Unknown => "unknown key".to_owned(),
+            Problem::Missing => "missing".to_owned(),
+        };
+        ModelError::Wrong { key, problem }
     }
 }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Draws the initial values of a model's tensors, one after the other.
-pub(crate) struct Initializer<'d> {
+pub struct Initializer<'d> {
     /// Absent where values of a file will replace all of them.
     random: Option<ChaCha8Rng>,
     device: &'d Device,
@@ -32,7 +32,7 @@ impl<'d> Initializer<'d> {
     }
 
     /// Independent values from N(0, deviation²).
-    pub(crate) fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
         let Some(random) = &mut self.random else {
             return self.constant(shape, 0.0);
         };
@@ -47,7 +47,7 @@ impl<'d> Initializer<'d> {
 
     /// The same value everywhere. Where the values of a file will replace it, nothing is allocated until it is asked for:
     /// the description of a model may claim more than its file holds.
-    pub(crate) fn constant<const D: usize>(&self, shape: [usize; D], value: f64) -> Param<Tensor<D>> {
+    pub fn constant<const D: usize>(&self, shape: [usize; D], value: f64) -> Param<Tensor<D>> {
         if self.is_empty() {
             let full = move |device: &Device, require_grad: bool| {
                 Tensor::full(shape, value, device).set_require_grad(require_grad)

@@ -1,22 +1,38 @@
 //! Deep sparse coding networks and the residual networks that they are compared with.
 //!
-//! A new model is one file in `models/`, one kind in [`ModelKind`] and one arm in [`Model`].
+//! A family is a folder with everything about it: the keys of its configuration, its layers, its forward pass, the
+//! roles of its parameters, its summary. It is a [`Family`] and a [`Network`], and known by its line in `registry.rs`
+//! beside the one here that names the folder. A member of a family is a row of [`Family::MEMBERS`].
+
+pub mod preact_resnet;
+pub mod resnet;
+pub mod scn;
+pub mod scn_resnet;
+pub mod sdnet;
 
 mod config;
 mod error;
+mod family;
 mod initialization;
+mod kind;
 pub mod layers;
-mod models;
+mod network;
 mod output;
 mod pass;
+mod registry;
+mod roles;
 mod summary;
 
-pub use config::{
-    CscConfig, FilterConfig, ImplicitConfig, Lambda1Config, ModelConfig, ModelKind, ResidualConfig, ResolvedModel,
-    SolverConfig, StemKind,
-};
+pub use config::ModelConfig;
 pub use error::ModelError;
-pub use models::{Block, Model, PreactResNet, ResNet, Scn, Shortcut};
-pub use output::{LayerSolves, Output};
+pub use family::{Chosen, Family, Member, NoKeys, Unused};
+pub use initialization::Initializer;
+pub use kind::ModelKind;
+pub use layers::residual::StemKind;
+pub use layers::{Lambda1Config, SolverConfig, SolverMethod};
+pub use network::{CodingLayer, Network, Observer};
+pub use output::{Backward, CodingReport, CodingSums, ImageCodes, Output};
 pub use pass::{Pass, Sparsity};
+pub use registry::{Model, NetworkConfig};
+pub use roles::{Constraint, Group, Role, Roles};
 pub use summary::{LayerSummary, Summary};

@@ -1,20 +1,143 @@
 //! What a forward pass returns.
 
-use burn::tensor::Tensor;
+use std::fmt;
+
+use burn::tensor::{Gradients, Tensor};
 use scn_ops::SolverInfo;
 
-/// Logits and what the solves of the sparse-coding layers report.
+/// Logits and what the coding layers report.
+#[derive(Debug)]
 pub struct Output {
     /// `[b, classes]`.
     pub logits: Tensor<2>,
-    /// One per sparse-coding layer, in order; empty for other models.
-    pub solves: Vec<LayerSolves>,
+    /// One per coding layer, in the order of [`crate::Network::coding_layers`].
+    pub codes: Vec<CodingReport>,
+    /// How gradients are taken.
+    pub backward: Backward,
 }
 
-/// The report of one sparse-coding layer.
-pub struct LayerSolves {
-    /// Iterations, residuals and activity.
-    pub info: SolverInfo,
+impl Output {
+    /// Of a network whose gradients are those of the loss.
+    pub fn new(logits: Tensor<2>, codes: Vec<CodingReport>) -> Self {
+        Self {
+            logits,
+            codes,
+            backward: Backward(None),
+        }
+    }
+}
+
+/// A backward pass of a network's own.
+type OwnBackward = Box<dyn FnOnce(Tensor<1>) -> Gradients>;
+
+/// How the gradients of a loss on the logits are taken: by the graph of the forward pass, or as the network says that
+/// made it. An equilibrium's exact gradient, for one, takes a solve with passes through one step before the gradients
+/// of the parameters are known.
+pub struct Backward(Option<OwnBackward>);
+
+impl Backward {
+    /// A backward pass that the forward pass made. It is given the loss `[1]`, on the graph of the logits, and returns
+    /// the gradients of all parameters.
+    pub fn own(backward: impl FnOnce(Tensor<1>) -> Gradients + 'static) -> Self {
+        Self(Some(Box::new(backward)))
+    }
+
+    /// The gradients of the loss `[1]`.
+    pub fn gradients(self, loss: Tensor<1>) -> Gradients {
+        match self.0 {
+            Some(own) => own(loss),
+            None => loss.backward(),
+        }
+    }
+}
+
+impl fmt::Debug for Backward {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.0 {
+            Some(_) => "Backward::own",
+            None => "Backward",
+        })
+    }
+}
+
+/// What a coding layer tells of its codes.
+#[derive(Debug)]
+pub enum CodingReport {
+    /// A problem for each output pixel, as the layers of an SCN have.
+    Pixels(SolverInfo),
+    /// A problem for each image, as the layers of an SDNet have.
+    Images(ImageCodes),
+}
+
+/// What is told of codes of whole images, from some of a batch.
+#[derive(Debug)]
+pub struct ImageCodes {
+    /// Steps of the solver; `None` where it stopped by a tolerance of its own.
+    pub steps: Option<usize>,
+    /// The relative residual ρ of the optimality conditions of each image, `[s]`.
+    pub residual: Tensor<1>,
+    /// How many codes of each atom are not 0, `[s, n]`.
+    pub active: Tensor<2>,
     /// Output pixels of an image.
     pub pixels: usize,
+}
+
+/// A report summed over the images that it is of.
+#[derive(Debug)]
+pub struct CodingSums {
+    /// Codes of each atom: the output pixels of the images.
+    pub places: u64,
+    /// Atoms.
+    pub atoms: usize,
+    /// On the device, `[3 + atoms]`: iterations (NaN where they are not known), residuals ρ and the largest ρ of all
+    /// places, then how many codes of each atom are not 0.
+    pub values: Tensor<1>,
+}
+
+impl CodingSums {
+    /// Values before those of the atoms.
+    pub const FIXED: usize = 3;
+}
+
+impl CodingReport {
+    /// Its sums. Where an image is one problem, each of its places counts its steps and the mean ρ.
+    pub fn sums(self) -> CodingSums {
+        match self {
+            CodingReport::Pixels(info) => {
+                let [batch, kinds, height, width] = info.solves.dims();
+                let solves: Tensor<3> = info.solves.reshape([batch, kinds, height * width]);
+                let parts = vec![
+                    solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]),
+                    solves.slice([0..batch, 1..2]).max(),
+                    info.active.clone().sum_dim(0).reshape([-1]),
+                ];
+                CodingSums {
+                    places: (batch * height * width) as u64,
+                    atoms: info.active.dims()[1],
+                    values: Tensor::cat(parts, 0),
+                }
+            }
+            CodingReport::Images(ImageCodes {
+                steps,
+                residual,
+                active,
+                pixels,
+            }) => {
+                let [images, atoms] = active.dims();
+                let places = images * pixels;
+                let iterations = steps.map_or(f64::NAN, |steps| (steps * places) as f64);
+                let parts = vec![
+                    Tensor::full([1], iterations, &active.device()),
+                    residual.clone().mean() * places as f64,
+                    residual.max(),
+                    active.sum_dim(0).reshape([-1]),
+                ];
+                CodingSums {
+                    places: places as u64,
+                    atoms,
+                    values: Tensor::cat(parts, 0),
+                }
+            }
+        }
+    }
 }

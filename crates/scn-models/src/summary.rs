@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::layers::BatchNorm;
+
 /// One layer of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSummary {
@@ -17,6 +19,14 @@ pub struct LayerSummary {
     pub convolution: u64,
     /// Multiply-adds per image of one solver iteration or sweep, `n²` a pixel.
     pub solver_iteration: u64,
+}
+
+impl LayerSummary {
+    /// With the parameters of a batch norm that goes with the layer.
+    pub(crate) fn with_norm(mut self, norm: &BatchNorm) -> Self {
+        self.parameters += norm.parameters();
+        self
+    }
 }
 
 /// A model on one size of image.

@@ -1,8 +1,6 @@
 //! Which device a run computes on: the CPU (flex with the tile kernels), a GPU through wgpu, or NdArray.
 
 use burn::tensor::Device;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::tile_plan::DeviceLimits;
 
@@ -49,15 +47,11 @@ impl DeviceRequest {
     }
 }
 
-impl Serialize for DeviceRequest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
+impl scn_keys::Named for DeviceRequest {
+    const ALL: &'static [Self] = &DeviceRequest::ALL;
 
-impl<'de> Deserialize<'de> for DeviceRequest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    fn name(self) -> &'static str {
+        DeviceRequest::name(self)
     }
 }
 

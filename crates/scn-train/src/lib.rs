@@ -17,8 +17,8 @@ pub use engine::stop::StopFlag;
 pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
-    Anneal, DataConfig, Experiment, ExperimentError, KEYS, KeyInfo, Loaded, OptimizerConfig, Place, RunConfig,
-    Schedule, ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments,
+    Anneal, DataConfig, Experiment, ExperimentError, Loaded, OptimizerConfig, Place, RunConfig, Schedule,
+    ScheduleConfig, ScheduleKind, TrainConfig, Validation, compared_experiments, keys, reference,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;

@@ -69,6 +69,14 @@ impl DatasetKind {
     }
 }
 
+impl scn_keys::Named for DatasetKind {
+    const ALL: &'static [Self] = &DatasetKind::ALL;
+
+    fn name(self) -> &'static str {
+        DatasetKind::name(self)
+    }
+}
+
 impl fmt::Display for DatasetKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())

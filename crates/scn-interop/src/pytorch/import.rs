@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use scn_data::{Augmentation, DatasetKind, Normalization};
-use scn_models::{Model, ModelConfig};
+use scn_models::{Model, ModelConfig, Network};
 
 use super::names::{is_ignored, published, spelling};
 use super::state_dict::Stored;
@@ -19,7 +19,7 @@ const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2023, 0.1994, 0.2010];
 /// An atom whose norm is as close to 1 as rounding leaves it stays as it is.
 const ROUNDING: f64 = 1e-6;
-/// Calls of [`Model::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
+/// Calls of [`Network::project`], each of some steps of power iteration, that turn a start into the direction of a dictionary;
 /// training goes on from there.
 const PROJECTIONS: usize = 3;
 
@@ -52,10 +52,10 @@ pub fn import(
     let normalization = Normalization::given(info.shape, info.pixel_max, MEAN.to_vec(), DEVIATION.to_vec())?;
     // Fewer classes than the dataset's are an ill-shaped classifier.
     let classes = file.classes().unwrap_or_default().max(dataset.classes());
-    let model = config.with_defaults(classes)?;
+    let model = config.with_defaults(classes);
     let network = Model::empty(&model, info.shape, classes, device)?;
     Ok(Imported {
-        weights: weights(file, model.kind.name(), network)?,
+        weights: weights(file, model.kind().name(), network)?,
         model,
         dataset,
         normalization,

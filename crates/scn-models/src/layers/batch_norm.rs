@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 use burn::tensor::module::batch_norm;
 use scn_ops::{Normalization, Statistics, channel_moments, normalize_batch};
 
-use crate::Pass;
 use crate::initialization::{Initializer, like};
+use crate::{Group, Pass, Role, Roles};
 
 /// The share of a new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
@@ -44,6 +44,13 @@ impl BatchNorm {
             .flatten()
             .map(|param| param.val().dims()[0])
             .sum()
+    }
+
+    pub(crate) fn roles(&self, roles: &mut Roles) {
+        let group = Group::Norm;
+        for param in [&self.weight, &self.bias].into_iter().flatten() {
+            roles.set(param, Role { group, ..Role::WEIGHT });
+        }
     }
 
     /// `[b, c, h, w]` to the same shape, with the statistics that `pass` says. A batch with fewer than two values per channel has no variance: its running

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::LayerSummary;
 use crate::initialization::Initializer;
+use crate::{Group, LayerSummary, Role, Roles};
 
 /// `[b, n, h, w]` to logits `[b, classes]`.
 #[derive(Module, Debug)]
@@ -32,6 +32,11 @@ impl Classifier {
             .mean_dim(2)
             .reshape([batch, features]);
         pooled.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+
+    pub(crate) fn roles(&self, roles: &mut Roles) {
+        let group = Group::Bias;
+        roles.set(&self.bias, Role { group, ..Role::WEIGHT });
     }
 
     pub(crate) fn summary(&self, name: &str) -> LayerSummary {

@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use scn_models::layers::BatchNorm;
-use scn_models::{Model, ModelKind, Pass};
+use scn_models::{Model, Network, Pass};
 
-use crate::common::{EVALUATION, config, images, model, scn, scn_config, tensor, values};
+use crate::common::{config, images, model, scn, scn_config, tensor, values};
 
 /// Mean and biased variance of each channel of `[b, c, pixels]`.
 fn moments(x: &[f64], channels: usize, pixels: usize) -> Vec<(f64, f64)> {
@@ -38,7 +38,7 @@ fn plain(channels: usize, device: &Device) -> BatchNorm {
 
 /// A ResNet's, of 16 channels: scale and shift, ε 1e-5.
 fn affine(device: &Device) -> BatchNorm {
-    match Model::new(&config(ModelKind::Resnet20), [3, 8, 8], 10, 0, device).unwrap() {
+    match Model::new(&config("resnet20"), [3, 8, 8], 10, 0, device).unwrap() {
         Model::ResNet(resnet) => resnet.bn1,
         _ => unreachable!(),
     }
@@ -81,7 +81,7 @@ fn training_normalises_and_tracks_the_unbiased_variance() {
         .enumerate()
         .map(|(i, x)| (x - means[i / 9]) / (variances[i / 9] + 1e-4).sqrt())
         .collect();
-    assert_close(&values(&evaluating.forward(x, &EVALUATION)), &expected, 1e-5);
+    assert_close(&values(&evaluating.forward(x, &Pass::EVALUATION)), &expected, 1e-5);
     assert_close(&values(&evaluating.running_mean.value_sync()), &means, 1e-6);
     assert_close(&values(&norm.running_var.value_sync()), &variances, 1e-6);
 }
@@ -122,11 +122,11 @@ fn a_constant_channel_and_a_single_value_stay_finite() {
 }
 
 #[test]
-fn a_model_without_autodiff_is_in_evaluation() {
+fn in_evaluation_images_do_not_depend_on_their_batch() {
     let model = model(&scn_config(1, 16), 3);
     let x = images([2, 3, 6, 6], 4, &Device::flex());
-    let whole = values(&model.forward(x.clone()).logits);
-    let first = values(&model.forward(x.slice_dim(0, 0..1)).logits);
+    let whole = values(&model.forward(x.clone(), &Pass::EVALUATION).logits);
+    let first = values(&model.forward(x.slice_dim(0, 0..1), &Pass::EVALUATION).logits);
     // An image's logits do not depend on its batch, to the tolerance of the solves.
     assert_close(&first, &whole[..10], 1e-3);
 }
@@ -135,10 +135,8 @@ fn a_model_without_autodiff_is_in_evaluation() {
 fn a_pass_in_training_is_the_same_with_and_without_autodiff() {
     let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
     let logits = |device: &Device| {
-        let model = Model::new(&config(ModelKind::Resnet20), [3, 8, 8], 10, 2, device).unwrap();
-        let logits = model
-            .forward_as(images([4, 3, 8, 8], 5, device), &Pass::Training)
-            .logits;
+        let model = Model::new(&config("resnet20"), [3, 8, 8], 10, 2, device).unwrap();
+        let logits = model.forward(images([4, 3, 8, 8], 5, device), &Pass::Training).logits;
         let Model::ResNet(resnet) = model else { unreachable!() };
         (values(&logits), values(&resnet.bn1.running_mean.value()))
     };

@@ -5,22 +5,22 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use scn_models::{Model, ModelConfig, ModelKind, Pass, ResNet, Scn};
-
-/// With the running statistics, as sparse as in training.
-pub const EVALUATION: Pass = Pass::Evaluation { sparsity: None };
+use scn_models::scn::Scn;
+use scn_models::sdnet::Sdnet;
+use scn_models::{Model, ModelConfig, ModelKind};
 
 /// The shortest `model` table.
-pub fn config(kind: ModelKind) -> ModelConfig {
-    ModelConfig::new(kind)
+pub fn config(kind: &str) -> ModelConfig {
+    ModelConfig::new(kind.parse::<ModelKind>().unwrap())
+}
+
+/// A `model` table as files write it.
+pub fn table(text: &str) -> ModelConfig {
+    scn_keys::toml::from_str(text).unwrap_or_else(|error| panic!("{text}\n{error}"))
 }
 
 pub fn scn_config(width: usize, first_width: usize) -> ModelConfig {
-    ModelConfig {
-        width: Some(width),
-        first_width: Some(first_width),
-        ..config(ModelKind::Scn)
-    }
+    table(&format!("kind = \"scn\"\nwidth = {width}\nfirst_width = {first_width}"))
 }
 
 /// A model with 10 classes on the CPU, without autodiff.
@@ -35,10 +35,10 @@ pub fn scn(model: &mut Model) -> &mut Scn {
     }
 }
 
-pub fn resnet(model: Model) -> ResNet {
+pub fn sdnet(model: Model) -> Sdnet {
     match model {
-        Model::ResNet(resnet) => resnet,
-        _ => panic!("no ResNet"),
+        Model::Sdnet(sdnet) => sdnet,
+        _ => panic!("no SDNet"),
     }
 }
 

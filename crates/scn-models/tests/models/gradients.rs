@@ -5,35 +5,28 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
-use scn_models::{Lambda1Config, Model, ModelConfig, SolverConfig};
+use scn_models::{Model, Network, Pass};
 
-use crate::common::{images, normal, scn, scn_config, tensor, values};
+use crate::common::{images, normal, scn, table, tensor, values};
 
 const BATCH: usize = 3;
 const LABELS: [usize; BATCH] = [1, 0, 2];
 const CLASSES: usize = 3;
 
 fn network(device: &Device, per_atom: bool) -> Model {
-    let solver = SolverConfig {
-        tolerance: 1e-7,
-        max_iterations: 1000,
-        // λ₂ keeps systems with more atoms than the patch has dimensions regular.
-        lambda2: 0.05,
-        backward_ridge: 0.0,
-        backward_tolerance: 1e-7,
-        backward_max_iterations: 1000,
-        ..SolverConfig::default()
-    };
-    let lambda1 = Lambda1Config {
-        initial: 0.005,
-        per_atom,
-        learned: true,
-    };
-    let config = ModelConfig {
-        solver: Some(solver),
-        lambda1: Some(lambda1),
-        ..scn_config(1, 3)
-    };
+    // λ₂ keeps systems with more atoms than the patch has dimensions regular.
+    let config = table(&format!(
+        "kind = \"scn\"
+        first_width = 3
+        lambda1 = {{ initial = 0.005, per_atom = {per_atom} }}
+        [solver]
+        tolerance = 1e-7
+        max_iterations = 1000
+        lambda2 = 0.05
+        backward_ridge = 0.0
+        backward_tolerance = 1e-7
+        backward_max_iterations = 1000"
+    ));
     let mut model = Model::new(&config, [2, 8, 8], CLASSES, 3, device).unwrap();
     // The initial classifier hardly looks at the features.
     let classifier = &mut scn(&mut model).classifier;
@@ -46,7 +39,7 @@ fn network(device: &Device, per_atom: bool) -> Model {
 
 /// Cross-entropy in f64 from the f32 logits.
 fn loss(model: &Model, x: Tensor<4>) -> f64 {
-    let logits = values(&model.forward(x).logits);
+    let logits = values(&model.forward(x, &Pass::Training).logits);
     let of_image = |(row, &label): (&[f64], &usize)| {
         let log_sum = row.iter().map(|z| z.exp()).sum::<f64>().ln();
         log_sum - row[label]
@@ -56,7 +49,7 @@ fn loss(model: &Model, x: Tensor<4>) -> f64 {
 
 fn differentiable_loss(model: &Model, x: Tensor<4>) -> Tensor<1> {
     let device = x.device();
-    let log_probabilities = log_softmax(model.forward(x).logits, 1);
+    let log_probabilities = log_softmax(model.forward(x, &Pass::Training).logits, 1);
     let mut chosen = vec![0.0; BATCH * CLASSES];
     LABELS
         .iter()

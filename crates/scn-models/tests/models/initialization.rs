@@ -1,9 +1,9 @@
 //! Initial values: their distribution, and that they are a function of the seed.
 
 use burn::tensor::Device;
-use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind};
+use scn_models::{Model, Network, Pass};
 
-use crate::common::{config, images, model, scn, scn_config, values};
+use crate::common::{config, images, model, scn, scn_config, table, values};
 
 /// Checks mean and deviation of a normal sample to five standard errors.
 #[track_caller]
@@ -50,18 +50,8 @@ fn dictionaries_and_classifier_are_normal() {
 
 #[test]
 fn lambda1_starts_where_it_is_told() {
-    let lambda1 = Lambda1Config {
-        initial: 0.25,
-        per_atom: true,
-        learned: true,
-    };
-    let mut model = model(
-        &ModelConfig {
-            lambda1: Some(lambda1),
-            ..scn_config(1, 16)
-        },
-        3,
-    );
+    let config = table("kind = \"scn\"\nlambda1 = { initial = 0.25, per_atom = true }");
+    let mut model = model(&config, 3);
     assert_eq!(values(&scn(&mut model).layers[13].coding.lambda1.val()), [0.25; 64]);
 }
 
@@ -85,7 +75,7 @@ fn the_seed_decides() {
 
 #[test]
 fn an_empty_model_has_the_tensors_of_the_model() {
-    for kind in [ModelKind::Sdnet18All, ModelKind::Scn, ModelKind::Resnet20] {
+    for kind in ["sdnet18-all", "scn", "resnet20"] {
         let [full, empty] = [
             Model::new(&config(kind), [3, 8, 8], 10, 3, &Device::flex()).unwrap(),
             Model::empty(&config(kind), [3, 8, 8], 10, &Device::flex()).unwrap(),
@@ -96,9 +86,13 @@ fn an_empty_model_has_the_tensors_of_the_model() {
             "{kind:?}"
         );
         assert!(
-            values(&empty.forward(images([1, 3, 8, 8], 1, &Device::flex())).logits)
-                .iter()
-                .all(|&x| x == 0.0)
+            values(
+                &empty
+                    .forward(images([1, 3, 8, 8], 1, &Device::flex()), &Pass::EVALUATION)
+                    .logits
+            )
+            .iter()
+            .all(|&x| x == 0.0)
         );
     }
 }

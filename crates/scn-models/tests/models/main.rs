@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod batch_norm;
+mod coding;
 mod common;
 mod gradients;
 mod initialization;
 mod parameters;
 mod preactivation;
 mod residual;
+mod roles;
 mod sdnet;
 mod shapes;
 mod sparsity;
+mod tables;

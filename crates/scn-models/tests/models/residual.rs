@@ -2,24 +2,24 @@
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use scn_models::layers::Filters;
-use scn_models::{CscConfig, Model, ModelConfig, ModelKind, StemKind};
+use scn_models::layers::residual::Filter;
+use scn_models::sdnet::{ConvolutionalCoding, Inner};
+use scn_models::{Model, Network, Pass};
 
-use crate::common::{EVALUATION, config, images, resnet, values};
+use crate::common::{images, sdnet, table, values};
 
 #[test]
 fn imagenet_stems_halve_the_image_twice() {
-    for kind in [ModelKind::Resnet18, ModelKind::Sdnet18, ModelKind::Scn18] {
+    for kind in ["resnet18", "sdnet18", "scn18"] {
         for (sides, expected) in [([64, 64], [16, 16]), ([37, 50], [10, 13])] {
-            let config = ModelConfig {
-                stem: Some(StemKind::Imagenet),
-                ..config(kind)
-            };
+            let config = table(&format!("kind = \"{kind}\"\nstem = \"imagenet\""));
             let image = [3, sides[0], sides[1]];
             let model = Model::new(&config, image, 10, 4, &Device::flex()).unwrap();
             let mut seen = Vec::new();
             let input = images([1, 3, sides[0], sides[1]], 1, &Device::flex());
-            model.forward_observed(input, &mut |name, x| seen.push((name.to_owned(), x.dims())));
+            let _ = model.forward_observed(input, &Pass::EVALUATION, &mut |name, x| {
+                seen.push((name.to_owned(), x.dims()))
+            });
             let [first, second] = expected;
             assert_eq!(seen[0], ("conv1".into(), [1, 64, first, second]), "{kind:?}");
             let summary = model.summary("it", image);
@@ -34,20 +34,19 @@ fn imagenet_stems_halve_the_image_twice() {
 
 #[test]
 fn the_imagenet_stem_pools_the_largest_of_three_by_three() {
-    let config = ModelConfig {
-        stem: Some(StemKind::Imagenet),
-        ..config(ModelKind::Resnet18)
-    };
+    let config = table("kind = \"resnet18\"\nstem = \"imagenet\"");
     let model = Model::new(&config, [3, 20, 17], 10, 4, &Device::flex()).unwrap();
     let input = images([2, 3, 20, 17], 1, &Device::flex());
     let mut pooled = Vec::new();
-    model.forward_observed(input.clone(), &mut |name, x| {
+    let _ = model.forward_observed(input.clone(), &Pass::EVALUATION, &mut |name, x| {
         if name == "conv1" {
             pooled = values(x);
         }
     });
-    let network = resnet(model);
-    let before: Tensor<4> = relu(network.bn1.forward(network.conv1.forward(input, None).0, &EVALUATION));
+    let Model::ResNet(network) = model else {
+        panic!("no ResNet")
+    };
+    let before: Tensor<4> = relu(network.bn1.forward(network.conv1.forward(input), &Pass::EVALUATION));
     let [batch, channels, height, width] = before.dims();
     let (before, [rows, columns]) = (values(&before), [height.div_ceil(2), width.div_ceil(2)]);
     assert_eq!(pooled.len(), batch * channels * rows * columns);
@@ -65,10 +64,7 @@ fn the_imagenet_stem_pools_the_largest_of_three_by_three() {
 }
 
 /// Random atoms of about unit norm and a small step: without the power iteration of a new network.
-fn fill(layer: &mut Filters, seed: &mut u64) {
-    let Filters::ConvolutionalCoding(coding) = layer else {
-        panic!("another layer")
-    };
+fn fill(coding: &mut ConvolutionalCoding, seed: &mut u64) {
     *seed += 1;
     coding.weight = coding.weight.clone().map(|weight| {
         let [_, channels, kernel, _] = weight.dims();
@@ -81,16 +77,11 @@ fn fill(layer: &mut Filters, seed: &mut u64) {
 #[test]
 fn blocks_of_codes_rectify_their_sum_only() {
     for shortcuts in [true, false] {
-        let config = ModelConfig {
-            shortcuts: Some(shortcuts),
-            // With a threshold the codes of random atoms die out from block to block.
-            csc: Some(CscConfig {
-                lambda: 0.0,
-                ..CscConfig::default()
-            }),
-            ..config(ModelKind::Sdnet18All)
-        };
-        let mut network = resnet(Model::empty(&config, [3, 9, 12], 10, &Device::flex()).unwrap());
+        // With a threshold the codes of random atoms die out from block to block.
+        let config = table(&format!(
+            "kind = \"sdnet18-all\"\nshortcuts = {shortcuts}\ncsc.lambda = 0.0"
+        ));
+        let mut network = sdnet(Model::empty(&config, [3, 9, 12], 10, &Device::flex()).unwrap());
         let mut seed = 0;
         fill(&mut network.conv1, &mut seed);
         for block in &mut network.blocks {
@@ -98,23 +89,28 @@ fn blocks_of_codes_rectify_their_sum_only() {
             [&mut block.conv1, &mut block.conv2]
                 .into_iter()
                 .chain(shortcut)
-                .for_each(|layer| fill(layer, &mut seed));
+                .for_each(|layer| match layer {
+                    Inner::Coding(coding) => fill(coding, &mut seed),
+                    Inner::Convolution(_) => panic!("another layer"),
+                });
         }
-        let model = Model::ResNet(network);
         let mut seen = Vec::new();
-        model.forward_observed(images([2, 3, 9, 12], 1, &Device::flex()), &mut |_, x| {
+        let input = images([2, 3, 9, 12], 1, &Device::flex());
+        let _ = network.forward_observed(input, &Pass::EVALUATION, &mut |_, x| {
             seen.push(x.clone());
         });
-        let network = resnet(model);
         for (i, block) in network.blocks.iter().enumerate() {
             let input = seen[i].clone();
             let inner = block
                 .bn1
-                .forward(block.conv1.forward(input.clone(), None).0, &EVALUATION);
-            let residual = block.bn2.forward(block.conv2.forward(inner, None).0, &EVALUATION);
+                .forward(block.conv1.filter(input.clone(), None).0, &Pass::EVALUATION);
+            let residual = block.bn2.forward(block.conv2.filter(inner, None).0, &Pass::EVALUATION);
             let sum = match (&block.shortcut, shortcuts) {
                 (Some(shortcut), true) => {
-                    residual + shortcut.bn.forward(shortcut.conv.forward(input, None).0, &EVALUATION)
+                    residual
+                        + shortcut
+                            .bn
+                            .forward(shortcut.conv.filter(input, None).0, &Pass::EVALUATION)
                 }
                 (None, true) => residual + input,
                 (None, false) => residual,

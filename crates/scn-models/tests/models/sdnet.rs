@@ -1,27 +1,21 @@
 //! SDNet: its first layer, and what training does to it.
 
 use burn::tensor::{Device, Tensor};
-use scn_models::layers::{ConvolutionalCoding, Filters};
-use scn_models::{CscConfig, Model, ModelConfig, ModelKind};
+use scn_models::sdnet::ConvolutionalCoding;
+use scn_models::{Model, Network, Pass};
 use scn_ops::{ConvolutionalOptions, convolutional_sparse_code2d, dictionary_norm};
 
-use crate::common::{config, images, resnet, tensor, values};
+use crate::common::{images, sdnet, table, tensor, values};
 
 const SIDES: [usize; 2] = [9, 12];
 
-fn sdnet(csc: CscConfig, device: &Device) -> Model {
-    let config = ModelConfig {
-        csc: Some(csc),
-        ..config(ModelKind::Sdnet18)
-    };
+fn network(csc: &str, device: &Device) -> Model {
+    let config = table(&format!("kind = \"sdnet18\"\ncsc = {{ {csc} }}"));
     Model::new(&config, [3, SIDES[0], SIDES[1]], 10, 4, device).unwrap()
 }
 
 fn coding(model: Model) -> ConvolutionalCoding {
-    match resnet(model).conv1 {
-        Filters::ConvolutionalCoding(coding) => coding,
-        _ => panic!("another layer"),
-    }
+    sdnet(model).conv1
 }
 
 /// Asserts unit atoms and a step size of `0.9/‖D‖²`, the norm to 0.5 %.
@@ -41,17 +35,10 @@ fn assert_on_the_sphere(coding: &ConvolutionalCoding) {
 #[test]
 fn the_stem_is_the_published_one() {
     let device = Device::flex();
-    let csc = CscConfig {
-        lambda: 0.3,
-        steps: 3,
-        mu: 0.2,
-        non_negative: false,
-        implicit: None,
-    };
-    let model = sdnet(csc, &device);
+    let model = network("lambda = 0.3, steps = 3, mu = 0.2, non_negative = false", &device);
     let input = images([2, 3, SIDES[0], SIDES[1]], 5, &device);
     let mut stem = Vec::new();
-    model.forward_observed(input.clone(), &mut |name, x| {
+    let _ = model.forward_observed(input.clone(), &Pass::EVALUATION, &mut |name, x| {
         if name == "conv1" {
             stem = values(x);
         }
@@ -84,15 +71,11 @@ fn the_stem_is_the_published_one() {
 #[test]
 fn atoms_stay_on_the_sphere_and_the_step_size_follows_them() {
     for device in [Device::flex(), Device::flex().autodiff()] {
-        let model = sdnet(CscConfig::default(), &device);
+        let model = network("", &device);
         assert_on_the_sphere(&coding(model.clone()));
-        let mut moved = resnet(model);
-        let mut layer = match moved.conv1 {
-            Filters::ConvolutionalCoding(coding) => coding,
-            _ => panic!("another layer"),
-        };
+        let mut moved = sdnet(model);
         // A large step of training: 2 % of the atoms, and their norms.
-        layer.weight = layer.weight.map(|weight| {
+        moved.conv1.weight = moved.conv1.weight.map(|weight| {
             let noise = images([64, 3, 3, 3], 6, &weight.device()) * 0.004;
             let moved = (weight + noise) * 3.0;
             if moved.device().is_autodiff() {
@@ -101,8 +84,7 @@ fn atoms_stay_on_the_sphere_and_the_step_size_follows_them() {
                 moved
             }
         });
-        moved.conv1 = Filters::ConvolutionalCoding(layer);
-        let projected = coding(Model::ResNet(moved).project());
+        let projected = coding(Model::Sdnet(moved).project());
         assert_on_the_sphere(&projected);
         assert_eq!(projected.weight.val().is_require_grad(), device.is_autodiff());
     }

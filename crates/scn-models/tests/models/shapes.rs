@@ -1,18 +1,14 @@
 //! Shapes and arithmetic on images of every kind.
 
-use scn_models::{ModelKind, SolverConfig};
+use scn_models::{CodingReport, Network, Pass};
 
-use crate::common::{config, images, model, scn_config};
+use crate::common::{config, images, model, scn_config, table};
 use burn::tensor::Device;
 
 #[test]
 fn logits_and_layers_have_the_shapes_of_the_summary() {
-    let mut one_sweep = scn_config(1, 16);
-    one_sweep.solver = Some(SolverConfig {
-        max_iterations: 1,
-        ..SolverConfig::default()
-    });
-    let small = [config(ModelKind::Resnet20), one_sweep];
+    let one_sweep = table("kind = \"scn\"\nsolver.max_iterations = 1");
+    let small = [config("resnet20"), one_sweep];
     for shape in [
         [1, 8, 8],
         [1, 28, 28],
@@ -28,7 +24,9 @@ fn logits_and_layers_have_the_shapes_of_the_summary() {
             let summary = model.summary("it", shape);
             let mut seen = Vec::new();
             let input = images([2, channels, height, width], 1, &Device::flex());
-            let output = model.forward_observed(input, &mut |name, x| seen.push((name.to_owned(), x.dims())));
+            let output = model.forward_observed(input, &Pass::EVALUATION, &mut |name, x| {
+                seen.push((name.to_owned(), x.dims()));
+            });
             assert_eq!(output.logits.dims(), [2, 10]);
             // Blocks are observed behind their second convolution.
             let layers = summary.layers.iter().filter(|layer| {
@@ -44,8 +42,12 @@ fn logits_and_layers_have_the_shapes_of_the_summary() {
             // Stride 2 twice, halves rounded up.
             let quarter = |side: usize| side.div_ceil(2).div_ceil(2);
             assert_eq!(seen.last().unwrap().1, [2, 64, quarter(height), quarter(width)]);
-            let pixels: Vec<_> = output.solves.iter().map(|solve| solve.pixels).collect();
-            let expected: Vec<_> = if config.kind == ModelKind::Scn {
+            let pixels = output.codes.into_iter().map(|report| match report {
+                CodingReport::Pixels(info) => info.solves.dims()[2..].iter().product::<usize>(),
+                CodingReport::Images(_) => panic!("codes of whole images"),
+            });
+            let pixels: Vec<_> = pixels.collect();
+            let expected: Vec<_> = if config.kind().name() == "scn" {
                 seen.iter().map(|(_, [_, _, h, w])| h * w).collect()
             } else {
                 Vec::new()
@@ -57,9 +59,7 @@ fn logits_and_layers_have_the_shapes_of_the_summary() {
 
 #[test]
 fn a_wide_network_with_other_kernels() {
-    let mut config = scn_config(2, 5);
-    config.kernel = Some(5);
-    let model = model(&config, 3);
+    let model = model(&scn_config(2, 5).with("kernel", 5).unwrap(), 3);
     // Channels and atoms.
     let dictionaries = [
         (3, 5),
@@ -80,7 +80,10 @@ fn a_wide_network_with_other_kernels() {
     let weights: usize = dictionaries.iter().map(|(c, n)| 25 * c * n).sum();
     assert_eq!(model.summary("it", [3, 9, 6]).parameters(), weights + 14 + 10 * 129);
     assert_eq!(
-        model.forward(images([1, 3, 9, 6], 2, &Device::flex())).logits.dims(),
+        model
+            .forward(images([1, 3, 9, 6], 2, &Device::flex()), &Pass::EVALUATION)
+            .logits
+            .dims(),
         [1, 10]
     );
 }

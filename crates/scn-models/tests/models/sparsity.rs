@@ -1,11 +1,10 @@
 //! What inference changes about the sparsity of codes, and the residual that it is chosen by.
 
 use burn::tensor::{Device, Tensor};
-use scn_models::layers::Filters;
-use scn_models::{CscConfig, Lambda1Config, Model, ModelConfig, ModelKind, Pass, SolverConfig, Sparsity};
+use scn_models::{Model, ModelConfig, Network, Pass, Sparsity};
 use scn_ops::convolve2d_adjoint;
 
-use crate::common::{EVALUATION, config, images, resnet, scn, scn_config, tensor, values};
+use crate::common::{config, images, scn, scn_config, sdnet, table, tensor, values};
 
 const IMAGE: [usize; 3] = [3, 8, 7];
 const BATCH: usize = 3;
@@ -15,30 +14,16 @@ fn network(config: &ModelConfig) -> Model {
 }
 
 /// An SCN or an SCN-18 whose solves are exact enough to compare.
-fn coded(kind: ModelKind, lambda1: f64) -> ModelConfig {
-    ModelConfig {
-        solver: Some(SolverConfig {
-            tolerance: 1e-7,
-            max_iterations: 5000,
-            lambda2: 0.05,
-            ..SolverConfig::default()
-        }),
-        lambda1: Some(Lambda1Config {
-            initial: lambda1,
-            ..Lambda1Config::default()
-        }),
-        ..config(kind)
-    }
+fn coded(kind: &str, lambda1: f64) -> ModelConfig {
+    table(&format!(
+        "kind = \"{kind}\"
+        lambda1.initial = {lambda1:?}
+        solver = {{ tolerance = 1e-7, max_iterations = 5000, lambda2 = 0.05 }}"
+    ))
 }
 
 fn with_lambda(lambda: f64) -> ModelConfig {
-    ModelConfig {
-        csc: Some(CscConfig {
-            lambda,
-            ..CscConfig::default()
-        }),
-        ..config(ModelKind::Sdnet18)
-    }
+    table(&format!("kind = \"sdnet18\"\ncsc.lambda = {lambda:?}"))
 }
 
 fn input() -> Tensor<4> {
@@ -48,7 +33,7 @@ fn input() -> Tensor<4> {
 
 fn logits(model: &Model, sparsity: Option<&[f32]>) -> Vec<f64> {
     let sparsity = sparsity.map(|values| tensor(values.to_vec(), [values.len()], &Device::flex()));
-    values(&model.forward_as(input(), &Pass::Evaluation { sparsity }).logits)
+    values(&model.forward(input(), &Pass::Evaluation { sparsity }).logits)
 }
 
 #[track_caller]
@@ -87,7 +72,7 @@ fn lambda_is_that_of_the_first_layer_for_each_image() {
 
 #[test]
 fn a_factor_is_one_on_lambda1_for_each_image() {
-    for kind in [ModelKind::Scn, ModelKind::Scn18] {
+    for kind in ["scn", "scn18"] {
         let factors = [0.5f32, 1.0, 3.0];
         let model = network(&coded(kind, 0.002));
         assert_eq!(model.sparsity(), Some(Sparsity::Factor));
@@ -103,13 +88,13 @@ fn a_factor_is_one_on_lambda1_for_each_image() {
             .iter()
             .zip(&found)
             .any(|(a, b)| (a - b).abs() > 2e-3 * a.abs().max(1e-6));
-        assert!(moved, "{kind:?}: the factor changes nothing");
+        assert!(moved, "{kind}: the factor changes nothing");
     }
 }
 
 #[test]
 fn networks_without_codes_have_no_sparsity() {
-    for kind in [ModelKind::Resnet20, ModelKind::PreactResnet164] {
+    for kind in ["resnet20", "preact-resnet164"] {
         let model = network(&config(kind));
         assert_eq!(model.sparsity(), None);
         assert!(model.residual(input()).is_none());
@@ -121,9 +106,7 @@ fn networks_without_codes_have_no_sparsity() {
 fn the_residual_of_a_convolutional_code_is_the_mean_square() {
     let model = network(&with_lambda(0.3));
     let found = values(&model.residual(input()).unwrap());
-    let Filters::ConvolutionalCoding(coding) = resnet(model).conv1 else {
-        panic!("another layer")
-    };
+    let coding = sdnet(model).conv1;
     let codes = coding.forward(input(), None);
     let signal = convolve2d_adjoint(codes, coding.weight.val(), 1, [IMAGE[1], IMAGE[2]]);
     let differences = values(&(input() - signal));
@@ -136,21 +119,24 @@ fn the_residual_of_a_convolutional_code_is_the_mean_square() {
 
 #[test]
 fn the_residual_of_patches_is_the_mean_square() {
-    for kind in [ModelKind::Scn, ModelKind::Scn18] {
+    for kind in ["scn", "scn18"] {
         let mut model = network(&coded(kind, 0.01));
         let found = values(&model.residual(input()).unwrap());
         let (codes, weight) = match kind {
-            ModelKind::Scn => {
+            "scn" => {
                 let layer = &scn(&mut model).layers[0];
                 // Its batch norm has mean 0, variance 1 and ε 1e-4.
-                (layer.forward(input(), &EVALUATION).0, layer.coding.weight.val())
+                (layer.forward(input(), &Pass::EVALUATION).0, layer.coding.weight.val())
             }
-            _ => match resnet(model).conv1 {
-                Filters::SparseCoding(coding) => (coding.forward(input(), None, None).0, coding.weight.val()),
-                _ => panic!("another layer"),
+            _ => match model {
+                Model::ScnResNet(network) => {
+                    let coding = network.conv1;
+                    (coding.forward(input(), None, None).0, coding.weight.val())
+                }
+                _ => panic!("another network"),
             },
         };
-        let scale = if kind == ModelKind::Scn {
+        let scale = if kind == "scn" {
             (1.0f64 + 1e-4).sqrt().recip()
         } else {
             1.0

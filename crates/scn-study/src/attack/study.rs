@@ -151,7 +151,7 @@ pub fn study(
         .map(|(kind, tally)| tally.row(kind, fit.is_some()));
     Ok(Some(Report {
         checkpoint: trained.path.display().to_string(),
-        model: description.model.kind.name(),
+        model: description.model.kind().name(),
         attack,
         test_images: loader.images(),
         rows: rows.collect(),

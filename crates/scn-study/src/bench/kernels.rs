@@ -5,7 +5,8 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, Loader, MeanSubtraction, Normalization, noise};
 use scn_models::layers::SparseCoding2d;
-use scn_models::{Model, ModelConfig, ModelKind, Scn};
+use scn_models::scn::Scn;
+use scn_models::{Model, ModelConfig, ModelKind, Network as _};
 use scn_ops::{describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, workgroup_limits};
 use scn_solver::profile::{self, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
@@ -120,10 +121,8 @@ struct Network {
 impl Network {
     /// SCN-`width` for CIFAR-10 with autodiff, where batch norm takes the statistics of the batch.
     fn initial(width: usize, batch: usize, device: &Device) -> Result<Self, StudyError> {
-        let config = ModelConfig {
-            width: Some(width),
-            ..ModelConfig::new(ModelKind::Scn)
-        };
+        let width = i64::try_from(width).unwrap_or(i64::MAX);
+        let config = ModelConfig::new("scn".parse::<ModelKind>()?).with("width", width)?;
         let dataset = DatasetKind::Cifar10;
         let set = noise(dataset, batch, SEED);
         let normalization = Normalization::fit(&set, MeanSubtraction::PerChannel, false);
@@ -162,7 +161,7 @@ impl Network {
         images: String,
         weights: Option<&Trained>,
     ) -> Result<Self, StudyError> {
-        let names = model.sparse_coding_layers();
+        let names = model.coding_layers().into_iter().map(|layer| layer.name).collect();
         let Model::Scn(scn) = model else {
             let path = weights.map(|weights| weights.path.clone()).unwrap_or_default();
             return Err(StudyError::NoKernels(path));

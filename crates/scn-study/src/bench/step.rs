@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use scn_data::{Batch, Batches, Loader};
 use scn_interop::figure::{figure, optional_figure};
 use scn_interop::tensors::{self, Arrays};
-use scn_models::{Model, ModelKind};
+use scn_models::{CodingReport, Model, Network, Pass};
 use scn_ops::{describe, has_tile_kernels};
 use scn_solver::profile::{self, Part, Profile};
 use scn_train::{Collector, Evaluator, Experiment, Learner, Sgd, Splits, Sums, TrainError, images, peak_memory};
@@ -130,7 +130,7 @@ pub fn step(
 
     let threads = rayon::current_num_threads();
     let timed = |part| match part {
-        Part::Solver if bench.experiment.model.kind != ModelKind::Scn => false,
+        Part::Solver if !bench.experiment.model.kind().has("solver") => false,
         _ => has_tile_kernels(device),
     };
     let gigaflops = |part| timed(part).then(|| train.profile.of(part).gigaflops(threads));
@@ -291,16 +291,22 @@ impl Bench {
     /// What the layers report on one batch.
     fn layers(&self, model: &Model) -> Vec<SolvesReport> {
         let batch = Endless::new(&self.splits.test, self.experiment.data.batch_size).next();
-        let solves = model.forward(images(&batch, &self.device)).solves;
-        let names = model.sparse_coding_layers();
-        let reports = names.into_iter().zip(solves).map(|(name, layer)| {
-            let (iterations, mut residuals) = iterations_and_residuals(layer.info.solves);
-            SolvesReport {
-                name,
-                iterations: iterations.iter().sum::<f64>() / iterations.len() as f64,
-                kkt_p99: quantile(&mut residuals, KKT_SHARE),
-            }
-        });
+        let codes = model.forward(images(&batch, &self.device), &Pass::EVALUATION).codes;
+        let reports = model
+            .coding_layers()
+            .into_iter()
+            .zip(codes)
+            .filter_map(|(layer, report)| {
+                let CodingReport::Pixels(info) = report else {
+                    return None;
+                };
+                let (iterations, mut residuals) = iterations_and_residuals(info.solves);
+                Some(SolvesReport {
+                    name: layer.name,
+                    iterations: iterations.iter().sum::<f64>() / iterations.len() as f64,
+                    kkt_p99: quantile(&mut residuals, KKT_SHARE),
+                })
+            });
         reports.collect()
     }
 }

@@ -5,7 +5,7 @@
 use burn::tensor::{Device, Tensor};
 use scn_data::Loader;
 use scn_interop::tensors::floats;
-use scn_models::{Model, Pass};
+use scn_models::{Model, Network, Pass};
 use scn_train::loss::Counts;
 use scn_train::{StopFlag, images};
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ impl Inference<'_> {
                 .residual(images.clone())
                 .map(|residuals| fit.values(residuals.mean())),
         };
-        model.forward_as(images, &Pass::Evaluation { sparsity }).logits
+        model.forward(images, &Pass::Evaluation { sparsity }).logits
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use scn_data::{Corruption, DatasetKind, ImageSet, Loader, corrupt, find_cifar10_c, limit, read_cifar10_c};
-use scn_models::{Model, Sparsity};
+use scn_models::{Model, Network, Sparsity};
 use scn_train::{DataConfig, EvaluationSplit, Splits, StopFlag, evaluation_loader};
 
 use super::{FitPoint, Inference, Report, Row, SparsityFit, best_of, evaluate, mean_residual, percent};
@@ -178,7 +178,7 @@ impl Study<'_> {
         Ok(Some(Report {
             checkpoint: self.trained.path.display().to_string(),
             weights_sha256: self.trained.weights_sha256(),
-            model: self.trained.checkpoint.description.model.kind.name(),
+            model: self.trained.checkpoint.description.model.kind().name(),
             sparsity: sparsity.map(Sparsity::name),
             trained: sparsity.map(Sparsity::trained),
             tried: self.tried.clone(),

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, MeanSubtraction, Normalization, Split, read};
 use scn_interop::tensors::floats;
-use scn_models::{Lambda1Config, Model, ModelConfig, ModelKind, SolverConfig};
+use scn_models::{Model, ModelConfig, Network};
 use scn_study::attack::{Attack, Norm, Perturbation, PixelScale};
 use scn_study::robust::{Inference, SparsityFit};
 use scn_train::DataConfig;
@@ -181,26 +181,25 @@ fn pixels_and_what_a_network_sees_of_them() {
 
 #[test]
 fn the_gradient_of_an_adaptive_attack_passes_through_the_choice() {
-    let solver = SolverConfig {
-        tolerance: 1e-7,
-        max_iterations: 5000,
-        lambda2: 0.05,
-        backward_ridge: 0.0,
-        backward_tolerance: 1e-7,
-        ..SolverConfig::default()
-    };
-    let lambda1 = Lambda1Config {
-        initial: 0.01,
-        ..Lambda1Config::default()
-    };
-    let coded = ModelConfig {
-        solver: Some(solver),
-        lambda1: Some(lambda1),
-        ..ModelConfig::new(ModelKind::Scn18)
-    };
+    let coded = [
+        ("solver.tolerance", 1e-7),
+        ("solver.lambda2", 0.05),
+        ("solver.backward_ridge", 0.0),
+        ("solver.backward_tolerance", 1e-7),
+        ("lambda1.initial", 0.01),
+    ];
+    let coded = coded
+        .into_iter()
+        .try_fold(
+            ModelConfig::new("scn18".parse().unwrap())
+                .with("solver.max_iterations", 5000)
+                .unwrap(),
+            |config, (key, value)| config.with(key, value),
+        )
+        .unwrap();
     // The initial classifiers hardly tell the classes apart: logits are scaled.
     for (config, sparsity, steepness, scale) in [
-        (ModelConfig::new(ModelKind::Sdnet18), 0.3, 40.0, 1000.0),
+        (ModelConfig::new("sdnet18".parse().unwrap()), 0.3, 40.0, 1000.0),
         (coded, 1.5, 16.0, 50.0),
     ] {
         let device = Device::flex().autodiff();
@@ -230,7 +229,7 @@ fn the_gradient_of_an_adaptive_attack_passes_through_the_choice() {
             let sparsity = Some(fit.values(model.residual(input.clone()).unwrap()).detach());
             let input = input.require_grad();
             let pass = scn_models::Pass::Evaluation { sparsity };
-            let logits = model.forward_as(input.clone(), &pass).logits * scale;
+            let logits = model.forward(input.clone(), &pass).logits * scale;
             values(input.grad(&cross_entropy(logits, &[1, 3], 0.0).backward()).unwrap())
         };
         // Along some directions together: a step across the border of a support spoils a single difference.
@@ -256,11 +255,11 @@ fn the_gradient_of_an_adaptive_attack_passes_through_the_choice() {
             hidden += (along(&chosen) - expected).powi(2);
         }
         let [error, hidden] = [error, hidden].map(|sum| (sum / length).sqrt());
-        assert!(error <= 0.04, "{:?}: relative error {error}", config.kind);
+        assert!(error <= 0.04, "{:?}: relative error {error}", config.kind());
         assert!(
             hidden > 0.08,
             "{:?}: the choice has no part in the gradient ({hidden})",
-            config.kind
+            config.kind()
         );
     }
 }

@@ -3,13 +3,13 @@
 use burn::tensor::Device;
 use scn_data::{DatasetKind, Normalization};
 use scn_interop::tensors::{Arrays, from_module};
-use scn_models::{Model, ModelConfig, ModelKind};
+use scn_models::{Model, ModelConfig};
 use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
 
 /// A checkpoint of an untrained network for the digits.
-pub fn checkpoint(kind: ModelKind, seed: u64) -> Checkpoint {
-    let config = ModelConfig::new(kind).with_defaults(10).unwrap();
+pub fn checkpoint(kind: &str, seed: u64) -> Checkpoint {
+    let config = ModelConfig::new(kind.parse().unwrap()).with_defaults(10);
     let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
     Checkpoint {
         model: from_module(&model),

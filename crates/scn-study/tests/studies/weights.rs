@@ -1,14 +1,13 @@
 //! What a checkpoint claims of its network is held against its weights before anything is made of it.
 
 use burn::tensor::Device;
-use scn_models::ModelKind;
 use scn_study::{StudyError, Trained};
 use scn_train::checkpoint::Checkpoint;
 
 use crate::common::checkpoint;
 
 fn network(change: impl FnOnce(&mut Checkpoint)) -> Result<(), StudyError> {
-    let mut checkpoint = checkpoint(ModelKind::Scn, 1);
+    let mut checkpoint = checkpoint("scn", 1);
     change(&mut checkpoint);
     let trained = Trained {
         path: "run/checkpoints/last".into(),

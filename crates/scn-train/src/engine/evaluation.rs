@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{Batch, Loader};
-use scn_models::Model;
+use scn_models::{Network, Output, Pass};
 use serde::Serialize;
 
 use crate::engine::loss::{Counts, predictions};
@@ -35,7 +35,7 @@ impl Evaluation {
 
 /// Evaluates `model`, which must be without autodiff, on `device`. Returns `None` where `stop` was set on the way.
 pub fn evaluate(
-    model: &Model,
+    model: &impl Network,
     loader: &Loader,
     classes: usize,
     device: &Device,
@@ -67,16 +67,16 @@ pub fn evaluate(
 }
 
 /// Evaluates a model batch by batch.
-pub struct Evaluator<'a> {
-    model: &'a Model,
+pub struct Evaluator<'a, N> {
+    model: &'a N,
     device: &'a Device,
     collector: Collector,
     confusion: Vec<Vec<usize>>,
 }
 
-impl<'a> Evaluator<'a> {
+impl<'a, N: Network> Evaluator<'a, N> {
     /// Of `model`, which must be without autodiff, on `device`.
-    pub fn new(model: &'a Model, classes: usize, device: &'a Device) -> Self {
+    pub fn new(model: &'a N, classes: usize, device: &'a Device) -> Self {
         Self {
             model,
             device,
@@ -87,10 +87,9 @@ impl<'a> Evaluator<'a> {
 
     /// Adds a batch.
     pub fn add(&mut self, batch: &Batch) {
-        let output = self.model.forward(images(batch, self.device));
-        let logits = host(output.logits);
-        self.collector
-            .add(&Counts::of(&logits, &batch.labels, 0.0), output.solves);
+        let Output { logits, codes, .. } = self.model.forward(images(batch, self.device), &Pass::EVALUATION);
+        let logits = host(logits);
+        self.collector.add(&Counts::of(&logits, &batch.labels, 0.0), codes);
         for (&label, prediction) in batch.labels.iter().zip(predictions(&logits, self.confusion.len())) {
             self.confusion[label as usize][prediction] += 1;
         }

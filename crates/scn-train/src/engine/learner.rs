@@ -1,9 +1,8 @@
 //! A network that learns, one optimiser step at a time: images → forward → loss → backward → optimiser.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use scn_data::Batch;
-use scn_models::Model;
+use scn_models::{Model, Network, Output, Pass};
 use scn_solver::profile::{Part, timed};
 
 use crate::engine::evaluation::{host, images};
@@ -12,9 +11,9 @@ use crate::engine::optimizer::Sgd;
 use crate::engine::statistics::Collector;
 
 /// A model and its optimiser.
-pub struct Learner {
+pub struct Learner<N = Model> {
     /// On a device with autodiff.
-    pub model: Model,
+    pub model: N,
     /// Of the model's parameters.
     pub optimizer: Sgd,
     /// See [`cross_entropy`].
@@ -32,42 +31,49 @@ pub struct Diverged {
     pub layers: String,
 }
 
-impl Learner {
+impl<N: Network> Learner<N> {
     /// One step, whose figures go to `collector`. Returns the counts of its batch before the step.
     ///
     /// # Errors
     /// [`Diverged`], with weights and figures as they were.
     pub fn step(&mut self, batch: &Batch, learning_rate: f64, collector: &mut Collector) -> Result<Counts, Diverged> {
         let input = images(batch, &self.device);
-        let output = self.model.forward(input.clone());
-        let logits = host(output.logits.clone().without_autodiff());
-        let counts = Counts::of(&logits, &batch.labels, self.label_smoothing);
+        let Output {
+            logits,
+            codes,
+            backward,
+        } = self.model.forward(input.clone(), &Pass::Training);
+        let values = host(logits.clone().without_autodiff());
+        let counts = Counts::of(&values, &batch.labels, self.label_smoothing);
         if !counts.loss.is_finite() {
             return Err(Diverged {
                 loss: counts.loss / counts.images as f64,
                 layers: largest_layer(&self.model, input),
             });
         }
-        collector.add(&counts, output.solves);
-        let gradients = cross_entropy(output.logits, &batch.labels, self.label_smoothing).backward();
+        collector.add(&counts, codes);
+        let gradients = backward.gradients(cross_entropy(logits, &batch.labels, self.label_smoothing));
         timed(Part::Optimizer, || {
-            let model = self.optimizer.step(self.model.clone(), &gradients, learning_rate);
-            self.model = model.project();
+            let roles = self.model.roles();
+            let model = self
+                .optimizer
+                .step(self.model.clone(), &roles, &gradients, learning_rate);
+            self.model = model.refresh();
         });
         Ok(counts)
     }
 
     /// The model as it is now, for evaluation: without autodiff, and with the running statistics of batch norm.
-    pub fn evaluated(&self) -> Model {
+    pub fn evaluated(&self) -> N {
         self.model.valid()
     }
 }
 
 /// Says which layer's output on `input` has the largest magnitude, and which is the first that is not finite.
-fn largest_layer(model: &Model, input: Tensor<4>) -> String {
+fn largest_layer(model: &impl Network, input: Tensor<4>) -> String {
     let mut largest = (String::from("none"), 0.0f32);
     let mut broken = None;
-    model.forward_observed(input, &mut |name, output| {
+    model.forward_observed(input, &Pass::Training, &mut |name, output| {
         let magnitude = output
             .clone()
             .abs()

@@ -1,12 +1,14 @@
 //! Stochastic gradient descent with momentum as PyTorch computes it: coupled weight decay, no dampening.
 //!
 //! `g ← g + decay·p`, `v ← momentum·v + g` (`v ← g` at the first step), `p ← p − rate·v`, or `p − rate·(g + momentum·v)`
-//! with Nesterov's momentum. λ₁ is projected onto λ₁ ≥ 0 afterwards.
+//! with Nesterov's momentum. What decays, how fast a parameter learns and where it is put back to afterwards is its
+//! [`Role`].
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use scn_models::{Group, Role, Roles};
 
 use crate::experiment::OptimizerConfig;
 use crate::tensors::{self, Array, Arrays, TensorsError, floats};
@@ -31,9 +33,13 @@ impl Sgd {
     }
 
     /// One step with the given learning rate.
-    pub fn step<M: Module>(&mut self, module: M, gradients: &Gradients, learning_rate: f64) -> M {
+    pub fn step<M: Module>(&mut self, module: M, roles: &Roles, gradients: &Gradients, learning_rate: f64) -> M {
         let scale = self.clip_norm.and_then(|limit| {
-            let mut norm = SquaredNorm { gradients, sum: None };
+            let mut norm = SquaredNorm {
+                roles,
+                gradients,
+                sum: None,
+            };
             module.visit(&mut norm);
             // As torch.nn.utils.clip_grad_norm_.
             norm.sum
@@ -41,6 +47,7 @@ impl Sgd {
         });
         let mut update = Update {
             optimizer: self,
+            roles,
             gradients,
             learning_rate,
             scale,
@@ -68,8 +75,18 @@ impl Sgd {
     ///
     /// # Errors
     /// [`TensorsError::Mismatch`] where the buffers are not those of the module's trainable parameters.
-    pub fn restore<M: Module>(&mut self, module: &M, state: &Arrays, device: &Device) -> Result<(), TensorsError> {
-        let mut trainable = Trainable::default();
+    pub fn restore<M: Module>(
+        &mut self,
+        module: &M,
+        roles: &Roles,
+        state: &Arrays,
+        device: &Device,
+    ) -> Result<(), TensorsError> {
+        let mut trainable = Trainable {
+            roles,
+            path: Path::default(),
+            lengths: BTreeMap::new(),
+        };
         module.visit(&mut trainable);
         // Without momentum, and before the first step, there are none.
         if !state.is_empty() {
@@ -94,13 +111,13 @@ impl Sgd {
 }
 
 /// Names of the trainable parameters and how many values each has.
-#[derive(Default)]
-struct Trainable {
+struct Trainable<'a> {
+    roles: &'a Roles,
     path: Path,
     lengths: BTreeMap<String, usize>,
 }
 
-impl ModuleVisitor for Trainable {
+impl ModuleVisitor for Trainable<'_> {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.enter(name, container_type);
     }
@@ -110,7 +127,7 @@ impl ModuleVisitor for Trainable {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.val().is_require_grad() {
+        if param.val().is_require_grad() && !self.roles.of(param).frozen {
             self.lengths
                 .insert(self.path.0.join("."), param.val().dims().iter().product());
         }
@@ -136,12 +153,16 @@ impl Path {
 }
 
 struct SquaredNorm<'a> {
+    roles: &'a Roles,
     gradients: &'a Gradients,
     sum: Option<Tensor<1>>,
 }
 
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.roles.of(param).frozen {
+            return;
+        }
         if let Some(gradient) = param.val().grad(self.gradients) {
             let square = gradient.powi_scalar(2).sum();
             self.sum = Some(match self.sum.take() {
@@ -154,6 +175,7 @@ impl ModuleVisitor for SquaredNorm<'_> {
 
 struct Update<'a> {
     optimizer: &'a mut Sgd,
+    roles: &'a Roles,
     gradients: &'a Gradients,
     learning_rate: f64,
     scale: Option<Tensor<1>>,
@@ -161,15 +183,13 @@ struct Update<'a> {
 }
 
 impl Update<'_> {
-    fn decay(&self, name: &str) -> f64 {
+    fn decay(&self, group: Group) -> f64 {
         let config = &self.optimizer.config;
-        let leaf = name.rsplit('.').next().unwrap_or(name);
-        let parent = name.rsplit('.').nth(1).unwrap_or_default();
-        let decays = match (parent, leaf) {
-            (_, "lambda1") => config.decay_lambda1,
-            ("classifier", "bias") => config.decay_bias,
-            (norm, "weight" | "bias") if norm.starts_with("bn") => config.decay_norm,
-            _ => true,
+        let decays = match group {
+            Group::Weight => true,
+            Group::Sparsity => config.decay_lambda1,
+            Group::Bias => config.decay_bias,
+            Group::Norm => config.decay_norm,
         };
         if decays { config.weight_decay } else { 0.0 }
     }
@@ -185,11 +205,20 @@ impl ModuleMapper for Update<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Role {
+            group,
+            constraint,
+            frozen,
+            rate,
+        } = self.roles.of(&param);
+        if frozen {
+            return param;
+        }
         let Some(gradient) = param.val().grad(self.gradients) else {
             return param;
         };
         let name = self.path.0.join(".");
-        let (decay, OptimizerConfig { momentum, nesterov, .. }) = (self.decay(&name), self.optimizer.config);
+        let (decay, OptimizerConfig { momentum, nesterov, .. }) = (self.decay(group), self.optimizer.config);
         let value = param.val().without_autodiff();
         let shape = value.dims();
         let mut gradient = match &self.scale {
@@ -211,10 +240,7 @@ impl ModuleMapper for Update<'_> {
             };
             self.optimizer.buffers.insert(name.clone(), buffer.reshape([-1]));
         }
-        let mut value = value - gradient * self.learning_rate;
-        if name.ends_with("lambda1") {
-            value = value.clamp_min(0.0);
-        }
+        let value = constraint.apply(value - gradient * (self.learning_rate * rate));
         param.map(|_| Tensor::from_inner(value).require_grad())
     }
 }

@@ -75,7 +75,7 @@ impl Saving {
 
     /// Whether the last checkpoint is so old that there should be one inside the epoch.
     pub(crate) fn is_due(&self) -> bool {
-        self.since.elapsed().as_secs_f64() >= self.every_minutes * SECONDS_PER_MINUTE
+        self.every_minutes > 0.0 && self.since.elapsed().as_secs_f64() >= self.every_minutes * SECONDS_PER_MINUTE
     }
 
     /// Whether [`LAST`] stands where training does.

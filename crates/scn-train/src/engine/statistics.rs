@@ -1,21 +1,22 @@
-//! What an epoch's passes over a split amount to: loss, accuracy and the state of every sparse-coding layer.
+//! What an epoch's passes over a split amount to: loss, accuracy and the state of every coding layer.
 
 use burn::tensor::Tensor;
 use scn_interop::figure::figure;
-use scn_models::{LayerSolves, Model};
+use scn_models::{CodingReport, CodingSums, Network};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::loss::Counts;
 use crate::runs::exact;
 
-/// The figures of one sparse-coding layer over an epoch.
+/// The figures of one coding layer over an epoch. Where an image is one problem, as in an SDNet, they are those of the
+/// first image of each batch, and every pixel counts the steps of its image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerFigures {
     /// Name of the layer.
     pub name: String,
-    /// Mean solver iterations of a pixel.
-    pub iterations: f64,
-    /// Mean relative KKT residual ρ of a pixel.
+    /// Mean solver iterations of a pixel; `None` where the layer does not tell.
+    pub iterations: Option<f64>,
+    /// Mean relative KKT residual ρ of a pixel, of an SDNet that of an image.
     #[serde(serialize_with = "figure")]
     pub kkt_mean: f64,
     /// Largest ρ.
@@ -23,7 +24,7 @@ pub struct LayerFigures {
     pub kkt_max: f64,
     /// Share of codes that are not 0.
     pub active: f64,
-    /// Mean λ₁ over atoms.
+    /// Mean over atoms of the weight λ₁ of the 1-norm.
     pub lambda1: f64,
     /// Atoms that no pixel used.
     pub unused_atoms: usize,
@@ -42,7 +43,7 @@ pub struct Figures {
     pub top1: f64,
     /// Share of images whose label is among the five largest logits, in percent.
     pub top5: f64,
-    /// One per sparse-coding layer.
+    /// One per coding layer.
     pub layers: Vec<LayerFigures>,
 }
 
@@ -75,8 +76,6 @@ struct LayerSums {
 
 /// Batches whose sums stay on the device; more are read back at once.
 const PENDING: usize = 64;
-/// Values of a layer before its atoms: iterations, residuals, largest residual.
-const FIXED: usize = 3;
 
 /// Collects an epoch's figures. The layers' sums of single batches stay on the device until they are asked for and are
 /// added up in f64 in the order of the batches, so that figures do not depend on when that was.
@@ -89,7 +88,7 @@ pub struct Collector {
 struct Pending {
     /// Solves and atoms of each layer.
     layers: Vec<(u64, usize)>,
-    /// The layers' sums, one after the other: [`FIXED`] values and one for each atom.
+    /// The layers' sums, one after the other: [`CodingSums::values`].
     values: Tensor<1>,
 }
 
@@ -103,15 +102,15 @@ impl Collector {
     }
 
     /// Adds a batch.
-    pub fn add(&mut self, counts: &Counts, solves: Vec<LayerSolves>) {
+    pub fn add(&mut self, counts: &Counts, codes: Vec<CodingReport>) {
         self.sums.images += counts.images;
         self.sums.loss += counts.loss;
         self.sums.top1 += counts.top1;
         self.sums.top5 += counts.top5;
-        if solves.is_empty() {
+        if codes.is_empty() {
             return;
         }
-        self.pending.push(Pending::of(solves, counts.images));
+        self.pending.push(Pending::of(codes));
         if self.pending.len() >= PENDING {
             self.read_back();
         }
@@ -147,7 +146,7 @@ impl Collector {
         for batch in layers {
             self.sums.layers.resize_with(batch.len(), LayerSums::default);
             for (sums, (pixels, atoms)) in self.sums.layers.iter_mut().zip(batch) {
-                let (layer, behind) = rest.split_at(FIXED + atoms);
+                let (layer, behind) = rest.split_at(CodingSums::FIXED + atoms);
                 sums.add(pixels, layer);
                 rest = behind;
             }
@@ -155,39 +154,29 @@ impl Collector {
     }
 
     /// The figures so far; λ₁ is the model's of now.
-    pub fn figures(&mut self, model: &Model) -> Figures {
-        let names = model.sparse_coding_layers();
-        let lambda1 = model.lambda1().into_iter().map(|lambda1| values(lambda1.mean())[0]);
+    pub fn figures(&mut self, model: &impl Network) -> Figures {
         let sums = self.sums();
         let images = sums.images.max(1) as f64;
-        let layers = names.into_iter().zip(lambda1).zip(&sums.layers);
+        let layers = model.coding_layers().into_iter().zip(&sums.layers);
         Figures {
             images: sums.images,
             loss: sums.loss / images,
             top1: 100.0 * sums.top1 as f64 / images,
             top5: 100.0 * sums.top5 as f64 / images,
             layers: layers
-                .map(|((name, lambda1), sums)| sums.figures(name, lambda1))
+                .map(|(layer, sums)| sums.figures(layer.name, values(layer.lambda1.mean())[0]))
                 .collect(),
         }
     }
 }
 
 impl Pending {
-    fn of(solves: Vec<LayerSolves>, images: usize) -> Self {
-        let mut layers = Vec::with_capacity(solves.len());
-        let mut parts = Vec::with_capacity(FIXED * solves.len());
-        for LayerSolves { info, pixels } in solves {
-            let [batch, kinds, height, width] = info.solves.dims();
-            let solves: Tensor<3> = info.solves.reshape([batch, kinds, height * width]);
-            layers.push(((images * pixels) as u64, info.active.dims()[1]));
-            parts.push(solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]));
-            parts.push(solves.slice([0..batch, 1..2]).max());
-            parts.push(info.active.sum_dim(0).reshape([-1]));
-        }
+    fn of(codes: Vec<CodingReport>) -> Self {
+        let sums = codes.into_iter().map(CodingReport::sums);
+        let (layers, values): (Vec<_>, Vec<_>) = sums.map(|sums| ((sums.places, sums.atoms), sums.values)).unzip();
         Self {
             layers,
-            values: Tensor::cat(parts, 0),
+            values: Tensor::cat(values, 0),
         }
     }
 }
@@ -198,7 +187,7 @@ impl LayerSums {
         self.iterations += values[0];
         self.residual += values[1];
         self.residual_max = self.residual_max.max(values[2]);
-        let active = &values[FIXED..];
+        let active = &values[CodingSums::FIXED..];
         self.active.resize(active.len(), 0);
         self.active
             .iter_mut()
@@ -211,7 +200,7 @@ impl LayerSums {
         let atoms = self.active.len();
         LayerFigures {
             name,
-            iterations: self.iterations / pixels,
+            iterations: Some(self.iterations / pixels).filter(|iterations| !iterations.is_nan()),
             kkt_mean: self.residual / pixels,
             kkt_max: self.residual_max,
             active: self.active.iter().sum::<u64>() as f64 / (pixels * atoms.max(1) as f64),

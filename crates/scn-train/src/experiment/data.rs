@@ -4,53 +4,46 @@ use std::fmt;
 use std::path::PathBuf;
 
 use scn_data::{Augmentation, DatasetKind, MeanSubtraction};
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use scn_keys::{Table, Value, Wrong, toml};
 
-/// The images of an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Which dataset; required.
-    pub dataset: DatasetKind,
-    /// The folder of the datasets, relative to the working directory. Default `datasets`.
-    #[serde(default = "dir")]
-    pub dir: PathBuf,
-    /// Images of a training step. Default 128.
-    #[serde(default = "batch_size")]
-    pub batch_size: usize,
-    /// What is taken from the training set, before any limit, to choose the best checkpoint. Default 0.1.
-    #[serde(default)]
-    pub validation: Validation,
-    /// Train on this many images, for trials. Default: all that validation leaves.
-    pub train_images: Option<usize>,
-    /// Test on this many images, for trials. Default: all.
-    pub test_images: Option<usize>,
-    /// Which mean of the training images is subtracted. Default `per-channel`.
-    #[serde(default = "mean")]
-    pub mean: MeanSubtraction,
-    /// Whether each channel is divided by its standard deviation. Default false.
-    #[serde(default)]
-    pub divide: bool,
-    /// Random changes to the training images. Default none.
-    #[serde(default)]
-    pub augment: Augmentation,
+scn_keys::required_table! {
+    /// The images of an experiment.
+    pub struct DataConfig {
+        /// The dataset.
+        pub dataset: DatasetKind = required(),
+        /// The folder of the datasets, relative to the working directory.
+        pub dir: PathBuf = default("datasets".into()).within(range("the path of a folder", |_| true)),
+        /// Images of a training step.
+        pub batch_size: usize = default(128).within(whole(MIN_IMAGES as u64, 1_000_000)),
+        /// Part (0.1) or number (5000) of the training images that chooses the best checkpoint; 0: none is chosen.
+        pub validation: Validation = default(Validation::Fraction(0.1)).within(range(
+            Validation::expected(),
+            |validation| match validation {
+                Validation::Images(_) => true,
+                Validation::Fraction(fraction) => (0.0..1.0).contains(fraction),
+            },
+        )),
+        /// Train on this many images, for trials.
+        pub train_images: Option<usize> = unset("all that validation leaves").within(at_least(MIN_IMAGES as u64)),
+        /// Test on this many images, for trials.
+        pub test_images: Option<usize> = unset("all").within(at_least(1)),
+        /// The mean of the training images that is subtracted.
+        pub mean: MeanSubtraction = default(MeanSubtraction::PerChannel),
+        /// Divide each channel by its standard deviation.
+        pub divide: bool = default(false),
+        /// Random changes to the training images.
+        pub augment: Augmentation = table(),
+    }
 }
+
+/// Batch norm needs two images.
+pub(super) const MIN_IMAGES: usize = 2;
 
 impl DataConfig {
     /// A dataset with the defaults.
     pub fn new(dataset: DatasetKind) -> Self {
-        Self {
-            dataset,
-            dir: dir(),
-            batch_size: batch_size(),
-            validation: Validation::default(),
-            train_images: None,
-            test_images: None,
-            mean: mean(),
-            divide: false,
-            augment: Augmentation::default(),
-        }
+        let table = toml::Table::from_iter([("dataset".to_owned(), dataset.name().into())]);
+        Self::read_table(&table).unwrap_or_else(|error| panic!("the other keys have defaults: {error}"))
     }
 
     /// Shape `[c, h, w]` of the images that a network sees.
@@ -63,18 +56,6 @@ impl DataConfig {
     }
 }
 
-fn dir() -> PathBuf {
-    PathBuf::from("datasets")
-}
-
-fn batch_size() -> usize {
-    128
-}
-
-fn mean() -> MeanSubtraction {
-    MeanSubtraction::PerChannel
-}
-
 /// The size of the validation set. With 0 images there is none: the last checkpoint is then the result and no best
 /// one is chosen, so that the test set chooses nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,12 +64,6 @@ pub enum Validation {
     Images(usize),
     /// This part of the training set: a number with a decimal point in the file.
     Fraction(f64),
-}
-
-impl Default for Validation {
-    fn default() -> Self {
-        Validation::Fraction(0.1)
-    }
 }
 
 impl Validation {
@@ -111,39 +86,34 @@ impl fmt::Display for Validation {
     }
 }
 
-impl Serialize for Validation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Value for Validation {
+    type Item = Self;
+
+    fn read(value: &toml::Value) -> Result<Self, Wrong> {
+        let found = match value {
+            toml::Value::Integer(images) => usize::try_from(*images).ok().map(Validation::Images),
+            toml::Value::Float(fraction) => Some(Validation::Fraction(*fraction)),
+            _ => None,
+        };
+        found.ok_or_else(|| Wrong::expecting(Self::expected()))
+    }
+
+    fn write(&self) -> Option<toml::Value> {
         match self {
-            Validation::Images(images) => images.serialize(serializer),
-            Validation::Fraction(fraction) => fraction.serialize(serializer),
+            Validation::Images(images) => images.write(),
+            Validation::Fraction(fraction) => fraction.write(),
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Validation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CountOrFraction;
+    fn expected() -> String {
+        "a part of the training images (a number from 0.0 to below 1.0) or how many (a whole number, at least 0)".into()
+    }
 
-        impl Visitor<'_> for CountOrFraction {
-            type Value = Validation;
+    fn item(&self) -> Option<&Self> {
+        Some(self)
+    }
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a count or a fraction")
-            }
-
-            fn visit_i64<E: Error>(self, images: i64) -> Result<Validation, E> {
-                usize::try_from(images).map(Validation::Images).map_err(E::custom)
-            }
-
-            fn visit_u64<E: Error>(self, images: u64) -> Result<Validation, E> {
-                usize::try_from(images).map(Validation::Images).map_err(E::custom)
-            }
-
-            fn visit_f64<E: Error>(self, fraction: f64) -> Result<Validation, E> {
-                Ok(Validation::Fraction(fraction))
-            }
-        }
-
-        deserializer.deserialize_any(CountOrFraction)
+    fn shown(&self) -> String {
+        self.to_string()
     }
 }

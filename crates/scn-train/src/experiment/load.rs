@@ -6,13 +6,13 @@ use std::path::Path;
 use toml::de::{DeTable, Error as TomlError};
 use toml::{Table, Value};
 
+use scn_keys::{Problem, Table as _, Wrong};
+
 use super::error::ExperimentError;
-use super::keys::{children, expected, info, names};
+use super::keys::{children, expected, info, keys, names};
 use super::places::{Places, join, position};
 use super::{Experiment, suggestion};
 
-/// Keys without which there is no experiment.
-const REQUIRED: [(&str, &str); 2] = [("data", "dataset"), ("model", "kind")];
 /// Longest value quoted in a message, in characters.
 const QUOTED: usize = 60;
 
@@ -32,6 +32,24 @@ impl Experiment {
     /// # Errors
     /// [`ExperimentError`] with the key and its line and column in the file, or the override.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
+        let (loaded, places) = Self::load_any(path, overrides)?;
+        loaded.experiment.check_effects(&places)?;
+        Ok(loaded)
+    }
+
+    /// As [`Experiment::load`], for an experiment that a run was started with: what changes nothing, and what older
+    /// builds took although it could not be meant, is no reason to lose the run. Values that change nothing become
+    /// their defaults.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn load_started(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
+        let (loaded, _) = Self::load_any(path, overrides)?;
+        let experiment = loaded.experiment.without_unused();
+        Ok(Loaded { experiment, ..loaded })
+    }
+
+    fn load_any(path: &Path, overrides: &[String]) -> Result<(Loaded, Places), ExperimentError> {
         let source = read(path)?;
         let syntax = |error| syntax(path, &source, &error);
         let mut places = Places::new(path, &source, DeTable::parse(&source).map_err(syntax)?.get_ref());
@@ -53,16 +71,13 @@ impl Experiment {
         refuse_unknown_keys(&table, &places)?;
         refuse_missing_keys(&table, &places)?;
 
-        let mut experiment: Experiment = serde_path_to_error::deserialize(Value::Table(table.clone()))
-            .map_err(|error| wrong_type(&error.path().to_string(), &table, &places))?;
+        let mut experiment = Experiment::read_table(&table).map_err(|wrong| unreadable(wrong, &table, &places))?;
         if !table.contains_key("name") {
             experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         experiment.check(&places)?;
-        Ok(Loaded {
-            experiment: experiment.with_defaults(),
-            source,
-        })
+        let experiment = experiment.with_defaults();
+        Ok((Loaded { experiment, source }, places))
     }
 }
 
@@ -167,7 +182,8 @@ fn collect_unknown_keys(table: &Table, path: &str, unknown: &mut Vec<(String, St
 }
 
 fn refuse_missing_keys(root: &Table, places: &Places) -> Result<(), ExperimentError> {
-    for (table, key) in REQUIRED {
+    let required = keys().iter().filter(|key| key.is_required());
+    for (table, key) in required.filter_map(|key| key.path.rsplit_once('.')) {
         let present = root
             .get(table)
             .is_some_and(|value| value.get(key).is_some() || !value.is_table());
@@ -184,19 +200,44 @@ fn refuse_missing_keys(root: &Table, places: &Places) -> Result<(), ExperimentEr
     Ok(())
 }
 
-/// The error of a value that does not fit its field.
-fn wrong_type(path: &str, table: &Table, places: &Places) -> ExperimentError {
-    let found = lookup(table, path);
-    let expected = expected(path);
+/// The error of a value that does not fit its field, or of a key that does not belong to the kind of its table.
+fn unreadable(Wrong { path, problem }: Wrong, table: &Table, places: &Places) -> ExperimentError {
+    if let Problem::Foreign { kind, owners, found } = problem {
+        let kinds = path
+            .rsplit_once('.')
+            .map_or_else(|| "kind".to_owned(), |(table, _)| format!("{table}.kind"));
+        return foreign(&path, &kinds, kind, &owners, &found, places);
+    }
+    let found = lookup(table, &path);
+    let expected = expected(&path);
     let name = found.and_then(Value::as_str);
     ExperimentError::Value {
-        place: places.value(path),
-        key: path.to_owned(),
+        place: places.value(&path),
         found: found.map_or_else(|| "nothing".to_owned(), quote),
         expected,
         suggestion: name
             .and_then(|name| suggestion::value(name, names(expected)))
             .map(str::to_owned),
+        key: path,
+    }
+}
+
+/// The error of a key that belongs to other kinds of its table than the key `kinds` says.
+pub(super) fn foreign(
+    key: &str,
+    kinds: &str,
+    kind: &str,
+    owners: &[&str],
+    found: &Value,
+    places: &Places,
+) -> ExperimentError {
+    let owners: Vec<_> = owners.iter().map(|owner| format!("\"{owner}\"")).collect();
+    ExperimentError::Conflict {
+        place: places.value(key),
+        key: key.to_owned(),
+        found: quote(found),
+        with: format!("{kinds} is \"{kind}\""),
+        expected: format!("it with {kinds} = {} only", owners.join(" or ")),
     }
 }
 

@@ -1,18 +1,11 @@
 //! An experiment written out in full.
 
+use scn_keys::{REQUIRED, Table as _};
 use toml::Table;
 
 use super::Experiment;
-use super::keys::{KEYS, REQUIRED};
+use super::keys::keys;
 use super::load::lookup;
-
-/// The keys that no default gives a value.
-const OPTIONAL: [&str; 4] = [
-    "data.train_images",
-    "data.test_images",
-    "data.augment.crop",
-    "train.clip_norm",
-];
 
 impl Experiment {
     /// The experiment file that says everything: every key with its value, its meaning and its default. Keys that are
@@ -24,18 +17,18 @@ impl Experiment {
         let values = self.table();
         let mut text = String::new();
         let mut table = "";
-        for key in &KEYS {
-            let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
-            let value = lookup(&values, key.path);
+        for key in keys() {
+            let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
+            let value = lookup(&values, &key.path);
             // Any other key without a value belongs to another kind of model or schedule.
-            if value.is_none() && !OPTIONAL.contains(&key.path) {
+            if value.is_none() && !key.unset {
                 continue;
             }
             if parent != table {
                 text.push_str(&format!("\n[{parent}]\n"));
                 table = parent;
             }
-            let default = match key.default {
+            let default = match key.default.as_str() {
                 REQUIRED => "Required.".to_owned(),
                 default => format!("Default: {}.", default.trim_matches(['(', ')'])),
             };
@@ -50,6 +43,6 @@ impl Experiment {
 
     /// Every value with its key.
     pub(super) fn table(&self) -> Table {
-        Table::try_from(self.clone().with_defaults()).expect("values that TOML can write")
+        self.clone().with_defaults().write_table()
     }
 }

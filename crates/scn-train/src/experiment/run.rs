@@ -1,29 +1,17 @@
 //! The `run` table.
 
 use scn_ops::DeviceRequest;
-use serde::{Deserialize, Serialize};
 
-/// Where the experiment runs and what it saves.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RunConfig {
-    /// The device. Default `auto`.
-    pub device: DeviceRequest,
-    /// Threads of the CPU kernels, 0 for one on each core. Default 0.
-    pub threads: usize,
-    /// Epochs between checkpoints; the last epoch always leaves one. Default 1.
-    pub checkpoint_every: usize,
-    /// Minutes after which a checkpoint is written inside an epoch too. Default 10.
-    pub checkpoint_minutes: f64,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            device: DeviceRequest::Auto,
-            threads: 0,
-            checkpoint_every: 1,
-            checkpoint_minutes: 10.0,
-        }
+scn_keys::table! {
+    /// Where the experiment runs and what it saves.
+    pub struct RunConfig {
+        /// The device.
+        pub device: DeviceRequest = default(DeviceRequest::Auto),
+        /// Threads of the CPU kernels; 0: one on each core.
+        pub threads: usize = default(0).within(whole(0, 1024)),
+        /// Epochs between checkpoints; the last epoch always leaves one.
+        pub checkpoint_every: usize = default(1).within(whole(1, 1_000_000)),
+        /// Minutes between checkpoints inside an epoch; 0: none.
+        pub checkpoint_minutes: f64 = default(10.0).within(finite_at_least(0.0)),
     }
 }

@@ -14,84 +14,70 @@
 
 use std::f64::consts::PI;
 
-use serde::{Deserialize, Serialize};
+use scn_keys::Table;
 
-/// How the learning rate changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScheduleKind {
-    /// Not at all.
-    Constant,
-    /// Multiplied by a factor at given epochs.
-    Milestones,
-    /// Half a cosine wave down.
-    Cosine,
-    /// Up to the learning rate of the optimiser and down to almost 0.
-    OneCycle,
-}
-
-impl ScheduleKind {
-    /// Name in experiment files.
-    pub fn name(self) -> &'static str {
-        match self {
-            ScheduleKind::Constant => "constant",
-            ScheduleKind::Milestones => "milestones",
-            ScheduleKind::Cosine => "cosine",
-            ScheduleKind::OneCycle => "one-cycle",
-        }
+scn_keys::names! {
+    /// How the learning rate changes.
+    pub enum ScheduleKind {
+        /// Not at all.
+        Constant = "constant",
+        /// Multiplied by a factor at given epochs.
+        Milestones = "milestones",
+        /// Half a cosine wave down.
+        Cosine = "cosine",
+        /// Up to the learning rate of the optimiser and down to almost 0.
+        OneCycle = "one-cycle",
     }
 }
 
-/// The two slopes of `one-cycle`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Anneal {
-    /// Half cosine waves.
-    Cosine,
-    /// Straight lines.
-    Linear,
+scn_keys::names! {
+    /// The two slopes of `one-cycle`.
+    pub enum Anneal {
+        /// Half cosine waves.
+        Cosine = "cosine",
+        /// Straight lines.
+        Linear = "linear",
+    }
 }
 
-/// The `train.schedule` table as written: keys that are absent take their defaults, keys of another kind are refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleConfig {
-    /// Default `constant`.
-    pub kind: ScheduleKind,
-    /// All but `one-cycle`: epochs over which the learning rate first rises. Default 0.
-    pub warmup_epochs: Option<usize>,
-    /// With `warmup_epochs`: the part of the learning rate of the first step. Default 0.1.
-    pub warmup_start: Option<f64>,
-    /// `milestones`: the epochs, counted from 0, that start with a smaller learning rate; required.
-    pub milestones: Option<Vec<usize>>,
-    /// `milestones`: what the learning rate is multiplied by at each. Default 0.1.
-    pub factor: Option<f64>,
-    /// `cosine`: where it ends. Default 0.
-    pub final_learning_rate: Option<f64>,
-    /// `one-cycle`: the part of all steps that rises. Default 0.3.
-    pub peak_fraction: Option<f64>,
-    /// `one-cycle`: the form of both slopes. Default `cosine`.
-    pub anneal: Option<Anneal>,
-    /// `one-cycle`: the learning rate over that of the first step. Default 25.
-    pub initial_divisor: Option<f64>,
-    /// `one-cycle`: the learning rate of the first step over that of the last. Default 1e4.
-    pub final_divisor: Option<f64>,
+/// The kinds that rise in a line first.
+fn ramped() -> [&'static str; 3] {
+    [ScheduleKind::Constant, ScheduleKind::Milestones, ScheduleKind::Cosine].map(ScheduleKind::name)
 }
 
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        Self {
-            kind: ScheduleKind::Constant,
-            warmup_epochs: None,
-            warmup_start: None,
-            milestones: None,
-            factor: None,
-            final_learning_rate: None,
-            peak_fraction: None,
-            anneal: None,
-            initial_divisor: None,
-            final_divisor: None,
-        }
+fn one_cycle() -> [&'static str; 1] {
+    [ScheduleKind::OneCycle.name()]
+}
+
+scn_keys::table! {
+    /// The `train.schedule` table as written: keys that are absent take their defaults, keys of another kind are refused.
+    pub struct ScheduleConfig {
+        /// How the learning rate changes.
+        pub kind: ScheduleKind = default(ScheduleKind::Constant),
+        /// Epochs over which the learning rate first rises in a line.
+        pub warmup_epochs: Option<usize> = of_kinds(ramped(), Some(0))
+            .within(range("a whole number of epochs, at least 0", |_| true)),
+        /// The part of the learning rate from which it rises.
+        pub warmup_start: Option<f64> = of_kinds(ramped(), Some(0.1)).within(below_one()),
+        /// The epochs, counted from 0, that start with a smaller learning rate.
+        pub milestones: Option<Vec<usize>> = of_kinds([ScheduleKind::Milestones.name()], None).within(range(
+            "a rising list of epochs, whole numbers from 1, such as [80, 160]",
+            |epochs: &Vec<usize>| epochs.is_sorted_by(|one, next| one < next) && epochs.first() != Some(&0),
+        )),
+        /// What the learning rate is multiplied by at each milestone.
+        pub factor: Option<f64> = of_kinds([ScheduleKind::Milestones.name()], Some(0.1))
+            .within(between_zero_and_one()),
+        /// Where the cosine ends.
+        pub final_learning_rate: Option<f64> = of_kinds([ScheduleKind::Cosine.name()], Some(0.0))
+            .within(finite_at_least(0.0)),
+        /// The part of all steps over which the learning rate rises.
+        pub peak_fraction: Option<f64> = of_kinds(one_cycle(), Some(0.3)).within(between_zero_and_one()),
+        /// The form of both slopes.
+        pub anneal: Option<Anneal> = of_kinds(one_cycle(), Some(Anneal::Cosine)),
+        /// The highest learning rate over that of the first step.
+        pub initial_divisor: Option<f64> = of_kinds(one_cycle(), Some(25.0)).within(finite_at_least(1.0)),
+        /// The learning rate of the first step over that of the last.
+        pub final_divisor: Option<f64> = of_kinds(one_cycle(), Some(1e4)).within(finite_at_least(1.0)),
     }
 }
 
@@ -99,27 +85,10 @@ impl ScheduleConfig {
     /// The table with every default of its kind written out.
     pub fn with_defaults(&self) -> Self {
         let mut filled = self.clone();
-        if self.kind != ScheduleKind::OneCycle {
-            let epochs = *filled.warmup_epochs.get_or_insert(0);
-            if epochs > 0 {
-                filled.warmup_start.get_or_insert(0.1);
-            }
-        }
-        match self.kind {
-            ScheduleKind::Constant => {}
-            ScheduleKind::Milestones => {
-                filled.milestones.get_or_insert_default();
-                filled.factor.get_or_insert(0.1);
-            }
-            ScheduleKind::Cosine => {
-                filled.final_learning_rate.get_or_insert(0.0);
-            }
-            ScheduleKind::OneCycle => {
-                filled.peak_fraction.get_or_insert(0.3);
-                filled.anneal.get_or_insert(Anneal::Cosine);
-                filled.initial_divisor.get_or_insert(25.0);
-                filled.final_divisor.get_or_insert(1e4);
-            }
+        filled.fill(self.kind.name());
+        // Without a warm-up there is nothing that it starts from.
+        if filled.warmup_epochs == Some(0) {
+            filled.warmup_start = self.warmup_start;
         }
         filled
     }

@@ -1,6 +1,6 @@
 //! The name that may have been meant.
 
-use super::keys::{KEYS, children};
+use super::keys::{children, keys};
 
 /// Names of keys in PyTorch and timm.
 const KEY_ALIASES: [(&str, &str); 13] = [
@@ -77,9 +77,14 @@ pub(super) fn key(table: &str, name: &str) -> Option<String> {
         return Some(sibling.to_owned());
     }
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
-    let elsewhere = |name: &str| KEYS.iter().map(|key| key.path).find(|path| last(path) == name);
+    let elsewhere = |name: &str| {
+        keys()
+            .iter()
+            .map(|key| key.path.as_str())
+            .find(|path| last(path) == name)
+    };
     let found = elsewhere(name).or_else(|| nearest(name, siblings));
     found
-        .or_else(|| elsewhere(nearest(name, KEYS.iter().map(|key| last(key.path)))?))
+        .or_else(|| elsewhere(nearest(name, keys().iter().map(|key| last(&key.path)))?))
         .map(str::to_owned)
 }

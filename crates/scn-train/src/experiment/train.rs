@@ -1,34 +1,20 @@
 //! The `train` table.
 
-use serde::{Deserialize, Serialize};
-
 use super::{OptimizerConfig, Schedule, ScheduleConfig};
 
-/// How the network is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Passes over the training set. Default 200.
-    pub epochs: usize,
-    /// Probability that the target moves from the label to all classes evenly. Default 0.
-    pub label_smoothing: f64,
-    /// Largest Euclidean norm of the gradient of all parameters. Default: not clipped.
-    pub clip_norm: Option<f64>,
-    /// The optimiser.
-    pub optimizer: OptimizerConfig,
-    /// The learning rate over time.
-    pub schedule: ScheduleConfig,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 200,
-            label_smoothing: 0.0,
-            clip_norm: None,
-            optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::default(),
-        }
+scn_keys::table! {
+    /// How the network is trained.
+    pub struct TrainConfig {
+        /// Passes over the training set.
+        pub epochs: usize = default(200).within(whole(1, 1_000_000)),
+        /// Probability that the target moves from the label to all classes evenly.
+        pub label_smoothing: f64 = default(0.0).within(below_one()),
+        /// Largest Euclidean norm of the gradient of all parameters.
+        pub clip_norm: Option<f64> = unset("not clipped").within(positive()),
+        /// The optimiser: stochastic gradient descent as PyTorch's.
+        pub optimizer: OptimizerConfig = table(),
+        /// The learning rate over time.
+        pub schedule: ScheduleConfig = table(),
     }
 }
 

@@ -195,7 +195,7 @@ impl RunFolder {
     /// [`RunFolderError::Content`] where `resolved.toml` cannot be understood.
     pub fn experiment(path: &Path) -> Result<Experiment, RunFolderError> {
         let file = path.join(RESOLVED);
-        Experiment::load(&file, &[])
+        Experiment::load_started(&file, &[])
             .map(|loaded| loaded.experiment)
             .map_err(|error| RunFolderError::Content {
                 path: file,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use scn_data::Batch;
-use scn_models::Model;
+use scn_models::{Model, Network};
 use scn_train::tensors::{Arrays, from_module, into_module};
 use scn_train::{Collector, Learner, Sgd, Sums};
 
@@ -55,7 +55,11 @@ fn an_sdnet_keeps_unit_atoms_and_goes_on_from_a_checkpoint_bit_for_bit() {
     let mut resumed = learner();
     resumed.model = into_module(resumed.model, &model).unwrap();
     let device = Device::flex();
-    resumed.optimizer.restore(&resumed.model, &momentum, &device).unwrap();
+    let roles = resumed.model.roles();
+    resumed
+        .optimizer
+        .restore(&resumed.model, &roles, &momentum, &device)
+        .unwrap();
     step(&mut whole, 1);
     step(&mut resumed, 1);
     let (whole, resumed) = (from_module(&whole.model), from_module(&resumed.model));

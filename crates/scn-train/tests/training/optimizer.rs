@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use scn_models::{Constraint, Group, Role, Roles};
 use scn_train::{OptimizerConfig, Sgd};
 
-/// A tensor of every group, under the names that models give them.
+/// A tensor of every group.
 #[derive(Module, Debug)]
 struct Toy {
     coding: Coding,
@@ -82,6 +83,24 @@ fn toy(device: &Device) -> Toy {
 
 fn data(values: &[f64], shape: Vec<usize>) -> TensorData {
     TensorData::new(values.iter().map(|&x| x as f32).collect::<Vec<_>>(), shape)
+}
+
+/// The roles that layers give such tensors.
+fn roles(toy: &Toy) -> Roles {
+    let mut roles = Roles::default();
+    let of = |group| Role { group, ..Role::WEIGHT };
+    let constraint = Constraint::NonNegative;
+    roles.set(
+        &toy.coding.lambda1,
+        Role {
+            constraint,
+            ..of(Group::Sparsity)
+        },
+    );
+    roles.set(&toy.bn1.weight, of(Group::Norm));
+    roles.set(&toy.bn1.bias, of(Group::Norm));
+    roles.set(&toy.classifier.bias, of(Group::Bias));
+    roles
 }
 
 /// A loss with the given gradients.
@@ -164,7 +183,8 @@ fn assert_steps(config: OptimizerConfig, clip_norm: Option<f64>) {
         let rate = 0.05 / (1.0 + step as f64);
         let gradients = gradients(step);
         let found = loss(&model, &gradients, &device).backward();
-        model = sgd.step(model, &found, rate);
+        let roles = roles(&model);
+        model = sgd.step(model, &roles, &found, rate);
         reference.step(&config, clip_norm, &gradients, rate);
         let values = values_of(&model);
         for (name, expected) in &reference.parameters {
@@ -180,7 +200,7 @@ fn assert_steps(config: OptimizerConfig, clip_norm: Option<f64>) {
         let state = sgd.state();
         assert_eq!(state.len(), if config.momentum == 0.0 { 0 } else { 6 });
         sgd = Sgd::new(config, clip_norm);
-        sgd.restore(&model, &state, &device.clone().inner()).unwrap();
+        sgd.restore(&model, &roles, &state, &device.clone().inner()).unwrap();
         assert_eq!(sgd.state(), state);
     }
     // Clipped gradients move too little.
@@ -248,11 +268,82 @@ fn what_needs_no_gradient_stays() {
     );
     for step in 0..2 {
         let found = loss(&model, &gradients(step), &device).backward();
-        model = sgd.step(model, &found, 0.1);
+        let roles = roles(&model);
+        model = sgd.step(model, &roles, &found, 0.1);
     }
     assert_eq!(values_of(&model)["coding.lambda1"], [f64::from(0.02f32), 0.5]);
     assert!(!sgd.state().contains_key("coding.lambda1"));
     assert!(!model.coding.lambda1.is_require_grad() && model.coding.weight.is_require_grad());
+}
+
+#[test]
+fn a_role_freezes_a_parameter_scales_its_rate_and_keeps_it_on_the_sphere() {
+    let device = Device::flex().autodiff();
+    let config = OptimizerConfig {
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    };
+    let mut model = toy(&device);
+    let mut roles = roles(&model);
+    roles.set(
+        &model.bn1.bias,
+        Role {
+            frozen: true,
+            ..Role::WEIGHT
+        },
+    );
+    roles.set(
+        &model.classifier.bias,
+        Role {
+            rate: 3.0,
+            ..Role::WEIGHT
+        },
+    );
+    let constraint = Constraint::UnitSphere;
+    roles.set(
+        &model.coding.weight,
+        Role {
+            constraint,
+            ..Role::WEIGHT
+        },
+    );
+    let mut sgd = Sgd::new(config, None);
+    let found = loss(&model, &gradients(0), &device).backward();
+    model = sgd.step(model, &roles, &found, 0.1);
+    let (before, gradient, after) = (initial(), gradients(0), values_of(&model));
+    for (a, b) in after["bn1.bias"].iter().zip(&before["bn1.bias"]) {
+        assert_eq!(*a, f64::from(*b as f32));
+    }
+    for ((a, b), g) in after["classifier.bias"]
+        .iter()
+        .zip(&before["classifier.bias"])
+        .zip(&gradient["classifier.bias"])
+    {
+        assert!((a - (b - 0.3 * g)).abs() < 1e-6, "{a}");
+    }
+    let moved: Vec<f64> = before["coding.weight"]
+        .iter()
+        .zip(&gradient["coding.weight"])
+        .map(|(p, g)| p - 0.1 * g)
+        .collect();
+    for (row, moved) in after["coding.weight"].chunks(2).zip(moved.chunks(2)) {
+        let norm = moved.iter().map(|value| value * value).sum::<f64>().sqrt();
+        for (a, b) in row.iter().zip(moved) {
+            assert!((a - b / norm).abs() < 1e-6, "{a}");
+        }
+    }
+    // A frozen parameter has no momentum, neither saved nor restored, and no part in the norm that is clipped.
+    let state = sgd.state();
+    assert!(!state.contains_key("bn1.bias") && state.contains_key("bn1.weight"));
+    sgd.restore(&model, &roles, &state, &device.clone().inner()).unwrap();
+    let mut huge = gradients(1);
+    huge.insert("bn1.bias", vec![1e6, 1e6]);
+    let step = |gradients: &Values| {
+        let mut sgd = Sgd::new(config, Some(1.0));
+        let found = loss(&model, gradients, &device).backward();
+        values_of(&sgd.step(model.clone(), &roles, &found, 0.1))
+    };
+    assert_eq!(step(&huge), step(&gradients(1)));
 }
 
 #[test]
@@ -261,14 +352,18 @@ fn buffers_of_another_module_are_refused() {
     let model = toy(&device);
     let mut sgd = Sgd::new(OptimizerConfig::default(), None);
     let found = loss(&model, &gradients(0), &device).backward();
-    let model = sgd.step(model, &found, 0.1);
+    let roles = roles(&model);
+    let model = sgd.step(model, &roles, &found, 0.1);
     let mut state = sgd.state();
     let mut buffer = state.remove("coding.weight").unwrap();
     buffer.shape = vec![3];
     buffer.values.truncate(3);
     state.insert("bn1.bias".into(), buffer.clone());
     state.insert("strange".into(), buffer);
-    let error = sgd.restore(&model, &state, &device.inner()).unwrap_err().to_string();
+    let error = sgd
+        .restore(&model, &roles, &state, &device.inner())
+        .unwrap_err()
+        .to_string();
     let expected = "its tensors are not those of the model: `bn1.bias` has shape [3], expected [2]; `coding.weight` is missing; `strange` is unknown";
     assert_eq!(error, expected);
 }

@@ -1,7 +1,7 @@
 //! Figures of an epoch against direct sums over codes and residuals.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use scn_models::Model;
+use scn_models::{CodingReport, Model, Network, Pass};
 use scn_train::loss::Counts;
 use scn_train::{Collector, Figures, Sums};
 
@@ -24,10 +24,10 @@ fn batch(index: usize) -> Tensor<4> {
 }
 
 fn add(collector: &mut Collector, model: &Model, index: usize) {
-    let output = model.forward(batch(index));
+    let output = model.forward(batch(index), &Pass::EVALUATION);
     let logits: Vec<f32> = output.logits.into_data().try_into_vec().unwrap();
     let labels = vec![(index % 10) as i32; logits.len() / 10];
-    collector.add(&Counts::of(&logits, &labels, 0.0), output.solves);
+    collector.add(&Counts::of(&logits, &labels, 0.0), output.codes);
 }
 
 fn all(model: &Model) -> Figures {
@@ -48,14 +48,17 @@ fn are_those_of_the_codes() {
         let mut active = vec![0usize; layer.atoms];
         for index in 0..BATCHES {
             let mut codes = Vec::new();
-            let output = model.forward_observed(batch(index), &mut |_, x| codes.push(x.clone()));
+            let output = model.forward_observed(batch(index), &Pass::EVALUATION, &mut |_, x| codes.push(x.clone()));
             let [_, atoms, height, width] = codes[l].dims();
             assert_eq!(atoms, layer.atoms);
             let plane = height * width;
             for (i, code) in codes[l].to_data().iter::<f32>().enumerate() {
                 active[i / plane % atoms] += usize::from(code > 0.0);
             }
-            for (i, value) in output.solves[l].info.solves.to_data().iter::<f64>().enumerate() {
+            let CodingReport::Pixels(info) = &output.codes[l] else {
+                panic!("codes of whole images")
+            };
+            for (i, value) in info.solves.to_data().iter::<f64>().enumerate() {
                 if i / plane % 2 == 0 {
                     iterations += value;
                     pixels += 1.0;
@@ -66,7 +69,8 @@ fn are_those_of_the_codes() {
             }
         }
         assert_eq!(layer.name, format!("layers.{l}.coding"));
-        assert!((layer.iterations - iterations / pixels).abs() < 1e-9 * (1.0 + layer.iterations));
+        let mean = layer.iterations.unwrap();
+        assert!((mean - iterations / pixels).abs() < 1e-9 * (1.0 + mean));
         assert!(
             (layer.kkt_mean - residual / pixels).abs() <= 1e-5 * layer.kkt_mean,
             "{}",
@@ -80,7 +84,7 @@ fn are_those_of_the_codes() {
         unused += layer.unused_atoms;
     }
     assert!(unused > 0, "no atom of this network is unused: the count is not tested");
-    assert!(figures.layers[0].iterations > 1.0 && figures.layers[0].active > 0.05);
+    assert!(figures.layers[0].iterations.unwrap() > 1.0 && figures.layers[0].active > 0.05);
 }
 
 #[test]
@@ -88,7 +92,12 @@ fn loss_and_accuracy_are_means_over_images() {
     let model = model();
     let (mut loss, mut top1, mut top5) = (0.0, 0, 0);
     for index in 0..BATCHES {
-        let logits: Vec<f64> = model.forward(batch(index)).logits.into_data().iter::<f64>().collect();
+        let logits: Vec<f64> = model
+            .forward(batch(index), &Pass::EVALUATION)
+            .logits
+            .into_data()
+            .iter::<f64>()
+            .collect();
         for row in logits.chunks_exact(10) {
             let label = row[index % 10];
             // An untrained network that evaluates has huge logits.
@@ -162,7 +171,7 @@ fn many_batches_are_read_back_in_order() {
     let (many, once) = (collector.figures(&model), once.figures(&model));
     assert_eq!(many.images, 450);
     for (many, once) in many.layers.iter().zip(&once.layers) {
-        assert!((many.iterations - once.iterations).abs() < 1e-9);
+        assert!((many.iterations.unwrap() - once.iterations.unwrap()).abs() < 1e-9);
         assert!((many.kkt_mean - once.kkt_mean).abs() < 1e-9 * (1e-12 + once.kkt_mean));
         assert!((many.active - once.active).abs() < 1e-12);
         assert_eq!((many.kkt_max, many.unused_atoms), (once.kkt_max, once.unused_atoms));

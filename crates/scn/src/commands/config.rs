@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use scn_train::{Experiment, ExperimentError, compared_experiments};
+use scn_train::{Experiment, ExperimentError, compared_experiments, reference};
 
 use crate::exit::BadInput;
 use crate::output::print;
 use crate::stderr::say;
 
-/// Check experiment files, or print one in full
+/// Check experiment files, print one in full, or list all keys
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   scn config check configs/quickstart.toml
-  scn config print configs/cifar10/scn-1.toml")]
+  scn config print configs/cifar10/scn-1.toml
+  scn config keys")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -25,6 +26,8 @@ pub(crate) struct Args {
 enum Action {
     Check(Check),
     Print(Print),
+    /// List every key of an experiment file with its meaning, its values and its default, as Markdown
+    Keys,
 }
 
 /// Check experiment files
@@ -68,6 +71,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .experiment
                 .resolved_toml(),
         )?,
+        Action::Keys => print(&reference())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::module::Module;
+use scn_keys::toml;
 use scn_ops::DeviceRequest;
 use scn_solver::Method;
 use scn_study::Trained;
@@ -77,16 +78,23 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut config = description.model.clone();
     if args.solver.is_some() || args.tolerance.is_some() || args.max_iterations.is_some() {
-        if !config.kind.has("solver") {
+        if !config.kind().has("solver") {
             let message = "--solver, --tolerance and --max-iterations need a model with sparse-coding layers";
-            return Err(Usage(format!("{message}; this is a {}", config.kind.name())).into());
+            return Err(Usage(format!("{message}; this is a {}", config.kind().name())).into());
         }
-        let mut solver = config.solver.unwrap_or_default();
-        solver.method = args.solver.unwrap_or(solver.method);
-        solver.tolerance = args.tolerance.unwrap_or(solver.tolerance);
-        solver.max_iterations = args.max_iterations.unwrap_or(solver.max_iterations);
-        config.solver = Some(solver);
-        config.resolve().map_err(|error| Usage(error.to_string()))?;
+        let method = args.solver.map(|method: Method| method.name().into());
+        let iterations = args
+            .max_iterations
+            .map(|count| i64::try_from(count).unwrap_or(i64::MAX).into());
+        for (key, value) in [
+            ("solver.method", method),
+            ("solver.tolerance", args.tolerance.map(toml::Value::from)),
+            ("solver.max_iterations", iterations),
+        ] {
+            if let Some(value) = value {
+                config = config.with(key, value).map_err(|error| Usage(error.to_string()))?;
+            }
+        }
     }
     let device = device::open(args.device, args.threads)?;
     let loader = Splits::evaluation(args.split, &data, description.seed, &description.normalization)?;
@@ -141,9 +149,11 @@ fn table(report: &Report) -> String {
     }
     for layer in &figures.layers {
         lines.push(format!(
-            "{:<20} {:>10.1} {:>10.1e} {:>10.1e} {:>6.1} % {:>9.4} {:>7} of {}",
+            "{:<20} {:>10} {:>10.1e} {:>10.1e} {:>6.1} % {:>9.4} {:>7} of {}",
             layer.name,
-            layer.iterations,
+            layer
+                .iterations
+                .map_or_else(|| "-".into(), |count| format!("{count:.1}")),
             layer.kkt_mean,
             layer.kkt_max,
             100.0 * layer.active,

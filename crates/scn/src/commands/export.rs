@@ -34,7 +34,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
     let Trained { path, checkpoint } = Trained::load(&args.path)?;
     check_target(&args.out, &path.join("model.safetensors"), "checkpoint")?;
-    let exported = pytorch::export(checkpoint.description.model.kind, checkpoint.model);
+    let exported = pytorch::export(checkpoint.description.model.kind(), checkpoint.model);
     write_file(&args.out, &tensors::to_safetensors(&exported))
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     print(&format!(

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use scn_data::DatasetKind;
 use scn_interop::pytorch::{self, DATASETS, ImportError, KINDS, StateDict};
-use scn_models::{CscConfig, ModelConfig, ModelKind};
+use scn_models::{ModelConfig, ModelKind};
 use scn_ops::DeviceRequest;
 use scn_study::imported;
 
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// The weights, a PyTorch or safetensors file
     file: PathBuf,
     /// The network
-    #[arg(long, value_parser = one_of(KINDS, ModelKind::name))]
+    #[arg(long, value_parser = PossibleValuesParser::new(KINDS).try_map(|name| name.parse::<ModelKind>()))]
     model: ModelKind,
     /// The folder to make
     #[arg(long, value_name = "DIR")]
@@ -44,15 +45,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(None);
     check_new_folder(&args.out)?;
-    let csc = |lambda| CscConfig {
-        lambda,
-        ..CscConfig::default()
-    };
-    let config = ModelConfig {
-        csc: args.lambda.map(csc),
-        ..ModelConfig::new(args.model)
-    };
-    config.resolve().map_err(|error| Usage(format!("--lambda: {error}")))?;
+    let mut config = ModelConfig::new(args.model);
+    if let Some(lambda) = args.lambda {
+        let changed = config.with("csc.lambda", lambda);
+        config = changed.map_err(|error| Usage(format!("--lambda: {error}")))?;
+    }
 
     let refuse = |error: ImportError| BadInput(format!("{}: {error}", args.file.display()));
     let file = StateDict::read(&args.file).map_err(refuse)?;

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use scn_interop::archive::{self, Archive, ArchiveError};
 use scn_interop::tensors::{Array, Arrays, floats, to_safetensors};
-use scn_models::Pass;
+use scn_models::{Network, Pass};
 use scn_ops::DeviceRequest;
 use scn_study::{Trained, write_file};
 
@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut logits = Vec::new();
     let (pass, together) = match args.batch_statistics {
         true => (Pass::Training, batch),
-        false => (Pass::Evaluation { sparsity: None }, description.data.batch_size),
+        false => (Pass::EVALUATION, description.data.batch_size),
     };
     for images in images.chunks(together * image) {
         if let Some(signal) = stop.signal() {
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         let shape = [images.len() / image, channels, height, width];
         let input = Tensor::from_data(TensorData::new(images.to_vec(), shape), &device);
-        logits.extend(floats(model.forward_as(input, &pass).logits.into_data()));
+        logits.extend(floats(model.forward(input, &pass).logits.into_data()));
     }
     let classes = logits.len() / batch;
     let (shape, values) = (vec![batch, classes], logits);

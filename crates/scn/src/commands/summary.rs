@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use scn_models::{LayerSummary, Model};
+use scn_models::{LayerSummary, Model, Network};
 use scn_ops::DeviceRequest;
 use scn_train::{Experiment, TrainError};
 use serde::Serialize;
@@ -50,9 +50,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let classes = model.classes.unwrap_or_else(|| data.dataset.classes());
     let device = scn_ops::open(DeviceRequest::Cpu)?;
     let network = Model::empty(&model, image, classes, &device).map_err(TrainError::Model)?;
-    let summary = network.summary(model.kind.name(), image);
+    let summary = network.summary(model.kind().name(), image);
     let report = Report {
-        model: model.kind.name(),
+        model: model.kind().name(),
         input: summary.input,
         classes,
         parameters: summary.parameters(),

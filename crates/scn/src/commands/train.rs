@@ -49,7 +49,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
-    let loaded = Experiment::load(&args.experiment, &args.set)?;
+    let loaded = match args.resume {
+        true => Experiment::load_started(&args.experiment, &args.set)?,
+        false => Experiment::load(&args.experiment, &args.set)?,
+    };
     let experiment = &loaded.experiment;
     let device = device::open(experiment.run.device, experiment.run.threads)?;
     let runs = Path::new(RUNS);
@@ -61,6 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let resume = args.resume && holds_run(&path);
     if args.resume && !resume {
+        experiment.validate()?;
         say!(
             "{}: nothing was saved here yet; starting from the start",
             path.display()

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use scn_data::Normalization;
-use scn_models::ModelConfig;
+use scn_models::{ModelConfig, Network};
 use serde::{Deserialize, Serialize};
 
 use super::error::CheckpointError;
@@ -99,7 +99,7 @@ const MAX_BATCH: usize = 1_000_000;
 impl Description {
     /// Refuses what no run can have written, before anything is allocated for it.
     pub(super) fn check(&self) -> Result<(), String> {
-        self.model.resolve().map_err(|error| format!("model.{error}"))?;
+        self.model.check().map_err(|error| format!("model.{error}"))?;
         let data = &self.data;
         let (dataset, [channels, height, width]) = (data.dataset, data.dataset.info().shape);
         let side = height.min(width);
@@ -135,15 +135,15 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`CheckpointError::Content`] where its tensors are not those of the model's parameters.
-    pub fn restore_optimizer<M: Module>(
+    pub fn restore_optimizer(
         &self,
         path: &Path,
         optimizer: &mut Sgd,
-        model: &M,
+        model: &impl Network,
         device: &Device,
     ) -> Result<(), CheckpointError> {
         optimizer
-            .restore(model, &self.optimizer, device)
+            .restore(model, &model.roles(), &self.optimizer, device)
             .map_err(unfit(path, OPTIMIZER))
     }
 }

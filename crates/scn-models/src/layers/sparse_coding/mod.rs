@@ -1,5 +1,11 @@
 //! A sparse-coding layer with its dictionary and sparsity weight (Sun, Nasrabadi & Tran, arXiv:1701.08349, eq. 1).
 
+mod lambda1;
+mod solver;
+
+pub use lambda1::Lambda1Config;
+pub use solver::{SolverConfig, SolverMethod};
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use scn_ops::{Normalization, SolverInfo, convolve2d, normalized_sparse_code2d, sparse_code2d};
@@ -7,7 +13,7 @@ use scn_solver::SolverOptions;
 
 use super::image_means;
 use crate::initialization::{Initializer, like};
-use crate::{Lambda1Config, LayerSummary};
+use crate::{Constraint, Group, LayerSummary, Role, Roles};
 
 /// `[b, c, h, w]` to non-negative codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
 #[derive(Module, Debug)]
@@ -95,6 +101,16 @@ impl SparseCoding2d {
     /// What the solves depend on besides tensors.
     pub fn options(&self) -> SolverOptions {
         self.options
+    }
+
+    pub(crate) fn roles(&self, roles: &mut Roles) {
+        let role = Role {
+            group: Group::Sparsity,
+            constraint: Constraint::NonNegative,
+            frozen: !self.learned,
+            ..Role::WEIGHT
+        };
+        roles.set(&self.lambda1, role);
     }
 
     pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {

@@ -6,39 +6,61 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::Observer;
+use crate::family::{Family, Member, NoKeys};
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, Convolution};
-use crate::{LayerSummary, ModelKind, Output, Pass};
+use crate::network::Observer;
+use crate::{Group, LayerSummary, Network, Output, Pass, Roles};
 
 /// ε of batch norm, as in PyTorch.
 const EPSILON: f64 = 1e-5;
 /// Channels behind the first convolution.
 const FIRST: usize = 16;
 
-/// Blocks of each of the three stages, channels of the first, and the kernels of a block with the share of the stage's
-/// channels that each makes.
-struct Plan {
+/// What tells members apart.
+#[derive(Debug)]
+pub struct Plan {
+    /// Blocks of each of the three stages.
     blocks: usize,
+    /// Channels of the first.
     channels: usize,
+    /// The kernels of a block, with the share of the stage's channels that each makes.
     convolutions: &'static [(usize, usize)],
 }
 
-fn plan(kind: ModelKind) -> Plan {
-    /// A quarter of the channels inside a bottleneck.
-    const BOTTLENECK: &[(usize, usize)] = &[(1, 4), (3, 4), (1, 1)];
-    const BASIC: &[(usize, usize)] = &[(3, 1), (3, 1)];
-    let (blocks, channels, convolutions) = match kind {
-        ModelKind::PreactResnet1001 => (111, 64, BOTTLENECK),
-        ModelKind::Wrn28x10 => (4, 160, BASIC),
-        _ => (18, 64, BOTTLENECK),
-    };
-    Plan {
-        blocks,
-        channels,
-        convolutions,
-    }
-}
+/// A quarter of the channels inside a bottleneck.
+const BOTTLENECK: &[(usize, usize)] = &[(1, 4), (3, 4), (1, 1)];
+const BASIC: &[(usize, usize)] = &[(3, 1), (3, 1)];
+
+const MEMBERS: &[Member<Plan>] = &[
+    Member {
+        name: "preact-resnet164",
+        doc: "Pre-activation ResNet-164 for CIFAR (He et al., arXiv:1603.05027).",
+        plan: Plan {
+            blocks: 18,
+            channels: 64,
+            convolutions: BOTTLENECK,
+        },
+    },
+    Member {
+        name: "preact-resnet1001",
+        doc: "Pre-activation ResNet-1001 for CIFAR.",
+        plan: Plan {
+            blocks: 111,
+            channels: 64,
+            convolutions: BOTTLENECK,
+        },
+    },
+    Member {
+        name: "wrn-28-10",
+        doc: "The wide residual network WRN-28-10 (Zagoruyko & Komodakis, arXiv:1605.07146).",
+        plan: Plan {
+            blocks: 4,
+            channels: 160,
+            convolutions: BASIC,
+        },
+    },
+];
 
 /// A pre-activation residual network.
 #[derive(Module, Debug)]
@@ -71,20 +93,21 @@ pub struct PreactUnit {
     pub conv: Convolution,
 }
 
-impl PreactResNet {
-    pub(crate) fn new(kind: ModelKind, channels: usize, classes: usize, init: &mut Initializer) -> Self {
-        let Plan {
-            blocks: count,
-            channels: width,
-            convolutions,
-        } = plan(kind);
-        let conv1 = Convolution::new(channels, FIRST, 3, 1, init);
+impl Family for PreactResNet {
+    type Plan = Plan;
+    type Keys = NoKeys;
+
+    const MEMBERS: &'static [Member<Plan>] = MEMBERS;
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+
+    fn build(plan: &Plan, _: &NoKeys, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
+        let conv1 = Convolution::new(image[0], FIRST, 3, 1, init);
         let (mut blocks, mut input) = (Vec::new(), FIRST);
         for stage in 0..3 {
-            let output = width << stage;
-            for block in 0..count {
+            let output = plan.channels << stage;
+            for block in 0..plan.blocks {
                 let stride = if block == 0 && stage > 0 { 2 } else { 1 };
-                blocks.push(PreactBlock::new(input, output, convolutions, stride, init));
+                blocks.push(PreactBlock::new(input, output, plan.convolutions, stride, init));
                 input = output;
             }
         }
@@ -95,40 +118,46 @@ impl PreactResNet {
             classifier: Classifier::new(input, classes, init),
         }
     }
+}
 
-    pub(crate) fn forward(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
+impl Network for PreactResNet {
+    fn forward_observed(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
         let mut x = self.conv1.forward(images);
         observe("conv1", &x);
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, pass);
             observe(&format!("blocks.{i}"), &x);
         }
-        Output {
-            logits: self.classifier.forward(relu(self.bn.forward(x, pass))),
-            solves: Vec::new(),
-        }
+        let activated = relu(self.bn.forward(x, pass));
+        Output::new(self.classifier.forward(activated), Vec::new())
     }
 
-    pub(crate) fn summary(&self, input: [usize; 3]) -> Vec<LayerSummary> {
-        let mut layers = vec![self.conv1.summary("conv1", input)];
+    fn layers(&self, image: [usize; 3]) -> Vec<LayerSummary> {
+        let mut layers = vec![self.conv1.summary("conv1", image)];
         let mut input = layers[0].output;
         for (i, block) in self.blocks.iter().enumerate() {
             let mut output = input;
             for (j, PreactUnit { bn, conv }) in block.units.iter().enumerate() {
-                let mut layer = conv.summary(&format!("blocks.{i}.units.{j}.conv"), output);
-                layer.parameters += bn.parameters();
+                let layer = conv.summary(&format!("blocks.{i}.units.{j}.conv"), output);
                 output = layer.output;
-                layers.push(layer);
+                layers.push(layer.with_norm(bn));
             }
             if let Some(shortcut) = &block.shortcut {
                 layers.push(shortcut.summary(&format!("blocks.{i}.shortcut"), input));
             }
             input = output;
         }
-        let mut classifier = self.classifier.summary("classifier");
-        classifier.parameters += self.bn.parameters();
-        layers.push(classifier);
+        layers.push(self.classifier.summary("classifier").with_norm(&self.bn));
         layers
+    }
+
+    fn roles(&self) -> Roles {
+        let mut roles = Roles::default();
+        let units = self.blocks.iter().flat_map(|block| &block.units);
+        units.for_each(|unit| unit.bn.roles(&mut roles));
+        self.bn.roles(&mut roles);
+        self.classifier.roles(&mut roles);
+        roles
     }
 }
 

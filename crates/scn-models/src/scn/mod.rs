@@ -2,15 +2,19 @@
 //! order of the authors' program: in each bottleneck module a reduction layer, then an expansion layer; batch norm
 //! without learned scale and shift before each layer and once before pooling.
 
+mod config;
+
+pub use config::ScnConfig;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use scn_ops::SolverInfo;
-use scn_solver::SolverOptions;
 
-use super::Observer;
+use crate::family::{Family, Member};
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, SparseCoding2d};
-use crate::{Lambda1Config, LayerSolves, LayerSummary, Output, Pass};
+use crate::network::Observer;
+use crate::{CodingLayer, CodingReport, Group, LayerSummary, Network, Output, Pass, Roles, Sparsity};
 
 /// Width of the reduction layer and stride of each bottleneck module; its expansion layer is K times as wide.
 const MODULES: [(usize, usize); 7] = [(16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)];
@@ -55,23 +59,25 @@ fn plan(width: usize, first_width: usize) -> Vec<(usize, usize)> {
     plan
 }
 
-impl Scn {
-    pub(crate) fn new(
-        channels: usize,
-        classes: usize,
-        width: usize,
-        first_width: usize,
-        kernel: usize,
-        lambda1: &Lambda1Config,
-        options: SolverOptions,
-        init: &mut Initializer,
-    ) -> Self {
-        let mut input = channels;
+impl Family for Scn {
+    type Plan = ();
+    type Keys = ScnConfig;
+
+    const MEMBERS: &'static [Member<()>] = &[Member {
+        name: "scn",
+        doc: "Supervised deep sparse coding network (Sun, Nasrabadi & Tran, arXiv:1701.08349).",
+        plan: (),
+    }];
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias];
+
+    fn build(_: &(), keys: &ScnConfig, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
+        let options = keys.solver.options();
+        let mut input = image[0];
         let mut layers = Vec::new();
-        for (atoms, stride) in plan(width, first_width) {
+        for (atoms, stride) in plan(keys.width, keys.first_width) {
             layers.push(ScnLayer {
                 norm: BatchNorm::new(input, false, EPSILON, init),
-                coding: SparseCoding2d::new(input, atoms, kernel, stride, lambda1, options, init),
+                coding: SparseCoding2d::new(input, atoms, keys.kernel, stride, &keys.lambda1, options, init),
             });
             input = atoms;
         }
@@ -81,46 +87,66 @@ impl Scn {
             classifier: Classifier::new(input, classes, init),
         }
     }
+}
 
-    pub(crate) fn layer_names(&self) -> Vec<String> {
-        (0..self.layers.len()).map(|i| format!("layers.{i}.coding")).collect()
+impl Scn {
+    fn named_layers(&self) -> impl Iterator<Item = (String, &ScnLayer)> {
+        let named = |(i, layer)| (format!("layers.{i}.coding"), layer);
+        self.layers.iter().enumerate().map(named)
     }
+}
 
-    pub(crate) fn forward(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
-        let mut solves = Vec::with_capacity(self.layers.len());
+impl Network for Scn {
+    fn forward_observed(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
+        let mut reports = Vec::with_capacity(self.layers.len());
         let mut x = images;
-        for (layer, name) in self.layers.iter().zip(self.layer_names()) {
+        for (name, layer) in self.named_layers() {
             let (codes, info) = layer.forward(x, pass);
             observe(&name, &codes);
-            let [_, _, height, width] = codes.dims();
-            solves.push(LayerSolves {
-                info,
-                pixels: height * width,
-            });
+            reports.push(CodingReport::Pixels(info));
             x = codes;
         }
-        Output {
-            logits: self.classifier.forward(self.norm.forward(x, pass)),
-            solves,
-        }
+        Output::new(self.classifier.forward(self.norm.forward(x, pass)), reports)
     }
 
-    /// See [`super::Model::residual`].
-    pub(crate) fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
-        let first = self.layers.first()?;
-        let normalization = first.norm.normalization(&images, &Pass::Evaluation { sparsity: None });
-        Some(first.coding.residual(images, Some(normalization)))
-    }
-
-    pub(crate) fn summary(&self, input: [usize; 3]) -> Vec<LayerSummary> {
-        let mut input = input;
+    fn layers(&self, image: [usize; 3]) -> Vec<LayerSummary> {
+        let mut input = image;
         let mut layers = Vec::new();
-        for (layer, name) in self.layers.iter().zip(self.layer_names()) {
+        for (name, layer) in self.named_layers() {
             let summary = layer.coding.summary(&name, input);
             input = summary.output;
             layers.push(summary);
         }
         layers.push(self.classifier.summary("classifier"));
         layers
+    }
+
+    fn roles(&self) -> Roles {
+        let mut roles = Roles::default();
+        for ScnLayer { norm, coding } in &self.layers {
+            norm.roles(&mut roles);
+            coding.roles(&mut roles);
+        }
+        self.norm.roles(&mut roles);
+        self.classifier.roles(&mut roles);
+        roles
+    }
+
+    fn coding_layers(&self) -> Vec<CodingLayer> {
+        let coding = |(name, layer): (String, &ScnLayer)| {
+            let lambda1 = layer.coding.lambda1.val();
+            CodingLayer { name, lambda1 }
+        };
+        self.named_layers().map(coding).collect()
+    }
+
+    fn sparsity(&self) -> Option<Sparsity> {
+        Some(Sparsity::Factor)
+    }
+
+    fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+        let first = self.layers.first()?;
+        let normalization = first.norm.normalization(&images, &Pass::EVALUATION);
+        Some(first.coding.residual(images, Some(normalization)))
     }
 }

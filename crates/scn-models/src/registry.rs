@@ -1,0 +1,148 @@
+//! Every family, one line each.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::family::{Choice, Chosen, FamilyInfo};
+use crate::initialization::Initializer;
+use crate::network::Observer;
+use crate::{CodingLayer, LayerSummary, ModelConfig, ModelError, Network, Output, Pass, Roles, Sparsity};
+
+macro_rules! families {
+    ($($family:ident($network:ty)),+ $(,)?) => {
+        /// A network of any family.
+        #[derive(Module, Debug)]
+        pub enum Model {
+            $(
+                #[doc = concat!("[`", stringify!($network), "`].")]
+                $family($network),
+            )+
+        }
+
+        /// The keys of a network of any family.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum NetworkConfig {
+            $(
+                #[doc = concat!("Of [`", stringify!($network), "`].")]
+                $family(Chosen<$network>),
+            )+
+        }
+
+        /// What the families say of themselves, in their order.
+        pub(crate) fn families() -> Vec<FamilyInfo> {
+            vec![$(FamilyInfo::of::<$network>()),+]
+        }
+
+        impl NetworkConfig {
+            /// That of a member, with its defaults.
+            pub(crate) fn named(name: &str) -> Option<Self> {
+                None$(.or_else(|| Chosen::<$network>::named(name).map(NetworkConfig::$family)))+
+            }
+
+            pub(crate) fn choice(&self) -> &dyn Choice {
+                match self {
+                    $(NetworkConfig::$family(chosen) => chosen,)+
+                }
+            }
+
+            pub(crate) fn choice_mut(&mut self) -> &mut dyn Choice {
+                match self {
+                    $(NetworkConfig::$family(chosen) => chosen,)+
+                }
+            }
+
+            fn build(&self, image: [usize; 3], classes: usize, init: &mut Initializer) -> Model {
+                match self {
+                    $(NetworkConfig::$family(chosen) => Model::$family(chosen.build(image, classes, init)),)+
+                }
+            }
+        }
+
+        impl Network for Model {
+            fn forward_observed(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
+                match self {
+                    $(Model::$family(network) => network.forward_observed(images, pass, observe),)+
+                }
+            }
+
+            fn layers(&self, image: [usize; 3]) -> Vec<LayerSummary> {
+                match self {
+                    $(Model::$family(network) => network.layers(image),)+
+                }
+            }
+
+            fn roles(&self) -> Roles {
+                match self {
+                    $(Model::$family(network) => network.roles(),)+
+                }
+            }
+
+            fn coding_layers(&self) -> Vec<CodingLayer> {
+                match self {
+                    $(Model::$family(network) => network.coding_layers(),)+
+                }
+            }
+
+            fn sparsity(&self) -> Option<Sparsity> {
+                match self {
+                    $(Model::$family(network) => network.sparsity(),)+
+                }
+            }
+
+            fn residual(&self, images: Tensor<4>) -> Option<Tensor<1>> {
+                match self {
+                    $(Model::$family(network) => network.residual(images),)+
+                }
+            }
+
+            fn refresh(self) -> Self {
+                match self {
+                    $(Model::$family(network) => Model::$family(network.refresh()),)+
+                }
+            }
+        }
+    };
+}
+
+// In the order in which messages list their members.
+families! {
+    Scn(crate::scn::Scn),
+    ScnResNet(crate::scn_resnet::ScnResNet),
+    ResNet(crate::resnet::ResNet),
+    Sdnet(crate::sdnet::Sdnet),
+    PreactResNet(crate::preact_resnet::PreactResNet),
+}
+
+impl Model {
+    /// Builds a model for images `[channels, height, width]` on `device`; a seed gives the same weights on every device.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::check`].
+    pub fn new(
+        config: &ModelConfig,
+        image: [usize; 3],
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::build(config, image, classes, &mut Initializer::new(seed, device))
+    }
+
+    /// A model whose tensors are all 0, for a file's values to take their places.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::check`].
+    pub fn empty(config: &ModelConfig, image: [usize; 3], classes: usize, device: &Device) -> Result<Self, ModelError> {
+        Self::build(config, image, classes, &mut Initializer::empty(device))
+    }
+
+    fn build(
+        config: &ModelConfig,
+        image: [usize; 3],
+        classes: usize,
+        init: &mut Initializer,
+    ) -> Result<Self, ModelError> {
+        config.check()?;
+        Ok(config.network.build(image, classes, init))
+    }
+}

@@ -1,0 +1,91 @@
+//! The roles of parameters, and that configurations say what networks have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use scn_models::{Constraint, Group, Model, ModelKind, Network, Role, Roles};
+
+use crate::common::{config, table};
+
+/// Every parameter's role by its name.
+fn roles(model: &Model) -> BTreeMap<String, Role> {
+    struct Named<'a> {
+        roles: &'a Roles,
+        path: Vec<String>,
+        found: BTreeMap<String, Role>,
+    }
+
+    impl ModuleVisitor for Named<'_> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            if !container.starts_with("Enum:") {
+                self.path.push(name.to_string());
+            }
+        }
+
+        fn exit_module(&mut self, _: &str, container: &str) {
+            if !container.starts_with("Enum:") {
+                self.path.pop();
+            }
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.insert(self.path.join("."), self.roles.of(param));
+        }
+    }
+
+    let roles = model.roles();
+    let mut named = Named {
+        roles: &roles,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    model.visit(&mut named);
+    named.found
+}
+
+/// The rule by names that the optimiser had before layers gave roles; runs of that time go on as they were.
+fn group_by_name(name: &str) -> Group {
+    let leaf = name.rsplit('.').next().unwrap_or(name);
+    let parent = name.rsplit('.').nth(1).unwrap_or_default();
+    match (parent, leaf) {
+        (_, "lambda1") => Group::Sparsity,
+        ("classifier", "bias") => Group::Bias,
+        (norm, "weight" | "bias") if norm.starts_with("bn") => Group::Norm,
+        _ => Group::Weight,
+    }
+}
+
+#[test]
+fn groups_are_those_that_names_told() {
+    for kind in ModelKind::all() {
+        let model = Model::empty(&config(kind.name()), [3, 8, 8], 10, &Device::flex()).unwrap();
+        let roles = roles(&model);
+        for (name, role) in &roles {
+            assert_eq!(role.group, group_by_name(name), "{kind:?} {name}");
+            assert_eq!((role.rate, role.frozen), (1.0, false), "{kind:?} {name}");
+            let dictionary = model
+                .coding_layers()
+                .iter()
+                .any(|layer| *name == format!("{}.weight", layer.name));
+            let expected = match role.group {
+                Group::Sparsity => Constraint::NonNegative,
+                Group::Weight if dictionary && kind.has("csc") => Constraint::UnitSphere,
+                Group::Weight | Group::Bias | Group::Norm => Constraint::Free,
+            };
+            assert_eq!(role.constraint, expected, "{kind:?} {name}");
+        }
+        let found: BTreeSet<_> = roles.values().map(|role| role.group.name()).collect();
+        let stated: BTreeSet<_> = kind.groups().iter().map(|group| group.name()).collect();
+        assert_eq!(found, stated, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_lambda1_that_is_not_learned_is_frozen() {
+    let config = table("kind = \"scn\"\nlambda1.learned = false");
+    let model = Model::empty(&config, [3, 8, 8], 10, &Device::flex()).unwrap();
+    for (name, role) in roles(&model) {
+        assert_eq!(role.frozen, name.ends_with("lambda1"), "{name}");
+    }
+}
