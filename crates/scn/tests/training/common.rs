@@ -7,9 +7,21 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::signals::text;
+
+const SCN: &str = env!("CARGO_BIN_EXE_scn");
+
+// Linux and macOS number some differently.
+const MAC: bool = cfg!(target_os = "macos");
+pub const SIGHUP: i32 = 1;
+pub const SIGKILL: i32 = 9;
+pub const SIGUSR1: i32 = if MAC { 30 } else { 10 };
+pub const SIGUSR2: i32 = if MAC { 31 } else { 12 };
+pub const SIGCONT: i32 = if MAC { 19 } else { 18 };
+pub const SIGSTOP: i32 = if MAC { 17 } else { 19 };
 
 /// Seconds of training on a slow machine; the 40 validation images choose the best of three epochs.
 pub const SMALL: &str = r#"
@@ -57,14 +69,35 @@ impl Bench {
         self.folder.path().join(name)
     }
 
+    /// `scn train` on the experiment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scn"));
+        let mut command = self.in_folder(Command::new(SCN));
+        command.args(["train", "small.toml"]).args(arguments);
         command
-            .current_dir(self.folder.path())
-            .args(["train", "small.toml"])
-            .args(arguments);
+    }
+
+    /// As [`Bench::command`], from a shell that first runs `preparation`.
+    pub fn prepared(&self, preparation: &str, arguments: &[&str]) -> Command {
+        self.shell(preparation, &[&["train", "small.toml"], arguments].concat())
+    }
+
+    /// Any command, from a shell that first runs `preparation`, such as `ulimit -f 1`.
+    pub fn shell(&self, preparation: &str, arguments: &[&str]) -> Command {
+        let mut shell = self.in_folder(Command::new("sh"));
+        shell.args(["-c", &format!("{preparation} && exec \"$@\""), "sh", SCN]);
+        shell.args(arguments);
+        shell
+    }
+
+    /// Any command, to its end.
+    pub fn other(&self, arguments: &[&str]) -> Output {
+        let mut command = self.in_folder(Command::new(SCN));
+        command.args(arguments).output().unwrap()
+    }
+
+    fn in_folder(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path()).env_remove("RUST_LOG");
         command
-            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -150,4 +183,47 @@ pub fn reference() -> &'static (Result, Duration) {
         bench.finish(&["--out", "run"]);
         (result(&bench.path("run")), started.elapsed())
     })
+}
+
+/// Asserts that a command ended with this code and said all of these.
+#[track_caller]
+pub fn assert_says(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "no {part:?} in: {stderr}");
+    }
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+/// Changes a file of a checkpoint, with what the manifest says of it; `None` takes it away.
+pub fn replace(checkpoint: &Path, name: &str, content: Option<&[u8]>) {
+    let path = checkpoint.join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    match content {
+        Some(bytes) => {
+            fs::write(checkpoint.join(name), bytes).unwrap();
+            let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            manifest["files"][name] = serde_json::json!({ "bytes": bytes.len(), "sha256": digest });
+        }
+        None => {
+            fs::remove_file(checkpoint.join(name)).unwrap();
+            manifest["files"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+    }
+    fs::write(path, manifest.to_string()).unwrap();
+}
+
+/// Changes a file of JSON of a checkpoint.
+pub fn edit(checkpoint: &Path, name: &str, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(checkpoint.join(name)).unwrap()).unwrap();
+    change(&mut value);
+    replace(checkpoint, name, Some(value.to_string().as_bytes()));
+}
+
+/// Arguments with `--set` in front of each of `sets`.
+pub fn with<'a>(arguments: &[&'a str], sets: &[&'a str]) -> Vec<&'a str> {
+    let mut all = arguments.to_vec();
+    sets.iter().for_each(|set| all.extend(["--set", set]));
+    all
 }

@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Bench, assert_same, metrics, reference, result};
-use crate::signals::{SIGINT, SIGTERM, signal, text, wait_for};
-
-const SIGKILL: i32 = 9;
+use crate::common::{Bench, SIGKILL, assert_same, metrics, reference, result};
+use crate::signals::{SIGINT, SIGTERM, signal, wait_for};
 
 /// Uniform numbers from 0 to 1 (SplitMix64).
 struct Random(u64);
@@ -45,9 +43,13 @@ fn torture(seed: u64, kills: usize, wanted: usize) {
         let mut context = format!("seed {seed}, run {run}");
         for kill in 0..kills {
             let threads = format!("run.threads={}", 1 + (run + kill) % 2);
+            // Half of the runs save after every step, so that most kills strike a save.
+            let minutes = format!("run.checkpoint_minutes={}", ["10", "1e-9"][run / 2 % 2]);
             let (number, name) = [(SIGKILL, "KILL"), (SIGTERM, "TERM"), (SIGINT, "INT")][(run + kill) % 3];
             // Resuming before anything was saved begins anew.
-            let mut child = bench.start(&["--out", "run", "--resume", "--set", &every, "--set", &threads]);
+            let mut child = bench.start(&[
+                "--out", "run", "--resume", "--set", &every, "--set", &threads, "--set", &minutes,
+            ]);
             let moment = duration.mul_f64(random.next() * 1.6 / kills as f64);
             std::thread::sleep(moment);
             signal(child.id(), number);

@@ -5,6 +5,13 @@
 #[path = "../common/signals.rs"]
 mod signals;
 
+mod claims;
 mod common;
+mod disk;
+mod fallback;
 mod kill;
+mod origin;
+mod output;
 mod report;
+mod stages;
+mod start;

@@ -251,6 +251,8 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
         fs::write(path, bytes).unwrap();
     };
     damage("last/model.safetensors");
+    // Its step may be that of `last`; it would be used first.
+    fs::remove_dir_all(bench.path("run/checkpoints/best")).unwrap();
     let output = bench.finish(&["--out", "run", "--resume"]);
     let stderr = text(&output.stderr);
     assert!(stderr.contains("last/model.safetensors: damaged: "), "{stderr}");
