@@ -20,7 +20,7 @@ impl Drop for Mounted<'_> {
 /// Mounts at `path` where the user may.
 fn mount<'a>(options: &[&str], path: &'a Path) -> Option<Mounted<'a>> {
     let mounted = Command::new("mount").args(options).arg(path).output().ok()?;
-    mounted.status.success().then_some(Mounted(path))
+    mounted.status.success().then(|| Mounted(path))
 }
 
 /// A disk of its own, small enough to be filled at once.
