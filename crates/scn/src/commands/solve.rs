@@ -1,8 +1,10 @@
 //! `scn solve`: solves sparse-coding problems from a safetensors file, gradients included.
 
+mod expected;
 mod problem;
 mod solution;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -34,6 +36,7 @@ Examples:
   scn solve problem.safetensors --out solution.safetensors
   scn solve problem.safetensors --out exact.safetensors --device reference
   scn solve problem.safetensors --out solution.safetensors --solver fista --tolerance 1e-5 --json
+  scn solve fixture.safetensors --out solution.safetensors --device wgpu --expect 1e-4
 
 A problem is a safetensors file of F32 or F64 tensors, of one of two kinds:
   elastic-net  D [m, n], X [p, m], lambda1 [1] or [n], lambda2 [1], and optionally grad_codes [p, n]
@@ -43,7 +46,11 @@ A problem is a safetensors file of F32 or F64 tensors, of one of two kinds:
 The solution holds codes, kkt_residual and iterations, of elastic nets objective, and where
 grad_codes is given grad_X and grad_D, or grad_x and grad_weight, and grad_lambda1 and
 grad_lambda2. It is computed and stored in F32, by the reference in F64. A file that --out names
-is replaced.")]
+is replaced.
+
+A problem may carry its known answer, tensors named as those of the solution. With --expect these are
+compared: of the codes the largest difference relative to the largest code, of everything else the
+norm of the difference relative to the norm. The exit code is 1 where one is larger than BOUND.")]
 pub(crate) struct Args {
     /// The problem, a safetensors file
     problem: PathBuf,
@@ -62,6 +69,9 @@ pub(crate) struct Args {
     /// Cap on iterations or sweeps, forward and backward
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     max_iterations: usize,
+    /// Compare the solution with the answers that the problem carries, and fail beyond this difference
+    #[arg(long, value_name = "BOUND")]
+    expect: Option<f64>,
     /// Threads; 0 takes all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -121,6 +131,9 @@ struct Report {
     seconds: f64,
     out: String,
     tensors: Vec<&'static str>,
+    /// From the answers that the problem carries; only where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<BTreeMap<String, f64>>,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -150,6 +163,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (bytes, tensors) = solution::to_safetensors(&problem, &solution, dtype)?;
     write_file(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
 
+    let differences = args.expect.map(|_| compare(&args.problem, &bytes)).transpose()?;
+
     let solves = &solution.solves;
     let active = solution.codes.iter().filter(|&&code| code > 0.0).count();
     let report = Report {
@@ -169,6 +184,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         seconds,
         out: args.out.display().to_string(),
         tensors,
+        differences,
     };
     if args.json {
         print_json(&report)?;
@@ -179,7 +195,24 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .join(", ");
         print(&describe(&report, &shapes))?;
     }
+    for (name, difference) in report.differences.iter().flatten() {
+        // A difference of NaN is none that was expected.
+        let too_far = |bound: &f64| difference.is_nan() || difference > bound;
+        if let Some(bound) = args.expect.filter(too_far) {
+            anyhow::bail!(
+                "{}: `{name}` is {difference:.1e} from the answer in the problem, more than the {bound:e} of --expect",
+                args.problem.display()
+            );
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The differences from the answers in the problem's file of a solution, given as a file's bytes.
+fn compare(problem: &Path, solution: &[u8]) -> Result<BTreeMap<String, f64>, BadInput> {
+    let fail = |message: String| BadInput(format!("{}: {message}", problem.display()));
+    let bytes = std::fs::read(problem).map_err(|error| fail(format!("cannot read the problem: {error}")))?;
+    expected::differences(&bytes, solution).map_err(fail)
 }
 
 /// The options of the command line, without λ₂.
@@ -199,6 +232,11 @@ fn options(args: &Args) -> Result<SolverOptions, Usage> {
     if !(1..=MAX_ITERATIONS).contains(&max_iterations) {
         return Err(Usage(format!(
             "--max-iterations is {max_iterations}: expected 1 to {MAX_ITERATIONS}"
+        )));
+    }
+    if let Some(bound) = args.expect.filter(|bound| !(*bound >= 0.0 && bound.is_finite())) {
+        return Err(Usage(format!(
+            "--expect is {bound}: expected a finite number of at least 0, such as 1e-4"
         )));
     }
     Ok(SolverOptions {
@@ -311,7 +349,7 @@ fn describe(report: &Report, shapes: &str) -> String {
          residual    mean {:.1e}, max {:.1e}\n\
          active      {:.1} %\n\
          seconds     {:.4}\n\
-         solution    {}: {}\n",
+         solution    {}: {}\n{}",
         iterations.mean,
         iterations.max,
         kkt_residual.mean,
@@ -319,6 +357,10 @@ fn describe(report: &Report, shapes: &str) -> String {
         100.0 * report.active,
         report.seconds,
         report.out,
-        report.tensors.join(", ")
+        report.tensors.join(", "),
+        report.differences.as_ref().map_or_else(String::new, |differences| {
+            let each = differences.iter().map(|(name, value)| format!("{name} {value:.1e}"));
+            format!("difference  {}\n", each.collect::<Vec<_>>().join(", "))
+        })
     )
 }
