@@ -97,7 +97,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     for (name, difference) in report.differences.iter().flatten() {
         // A difference of NaN is none that was expected.
-        if let Some(bound) = args.expect.filter(|bound| !(difference <= bound)) {
+        let too_far = |bound: &f64| difference.is_nan() || difference > bound;
+        if let Some(bound) = args.expect.filter(too_far) {
             anyhow::bail!(
                 "{}: `{name}` is {difference:.1e} from the answer in the problem, more than the {bound:e} of --expect",
                 args.problem.display()
