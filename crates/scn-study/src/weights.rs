@@ -7,7 +7,7 @@ use scn_data::DataError;
 use scn_interop::pytorch::Imported;
 use scn_interop::tensors::{self, Arrays, to_safetensors};
 use scn_models::{Model, ModelConfig};
-use scn_train::checkpoint::{self, BEST, Checkpoint, Description, LAST, Newest, State};
+use scn_train::checkpoint::{self, BEST, Checkpoint, Description, LAST, State};
 use scn_train::{DataConfig, Validation, holds_run};
 use sha2::{Digest, Sha256};
 
@@ -25,8 +25,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The checkpoint in `path`, or the best or newest good one of the run in `path`. Reading takes no lock: a run that is
-    /// still training keeps whole checkpoints at all times.
+    /// The checkpoint in `path`, or the best or newest good one of the run in `path`. Reading takes no lock.
     ///
     /// # Errors
     /// [`StudyError::NoWeights`], [`StudyError::NothingSaved`], [`StudyError::Checkpoint`].
@@ -41,29 +40,19 @@ impl Trained {
             return Err(StudyError::NoWeights(path.to_path_buf()));
         }
         let folder = path.join("checkpoints");
-        let best = folder.join(BEST);
-        if best.exists() {
-            match Checkpoint::load(&best) {
-                Ok(checkpoint) => return Ok(Self { path: best, checkpoint }),
-                Err(error) => tracing::warn!("{error}; using checkpoints/{LAST} instead"),
-            }
-        }
-        match checkpoint::newest(&folder)? {
-            Some(Newest {
-                name,
-                checkpoint,
-                damaged,
-            }) => {
-                damaged
-                    .iter()
-                    .for_each(|message| tracing::warn!("{message}; using checkpoints/{name} instead"));
-                Ok(Self {
-                    path: folder.join(name),
-                    checkpoint,
-                })
-            }
-            None => Err(StudyError::NothingSaved(folder)),
-        }
+        let chosen = match choose(&folder) {
+            Ok(chosen) if chosen.passed_over.is_empty() => chosen,
+            // A run that is training may have put another checkpoint in the place of the one that was being read.
+            _ => choose(&folder)?,
+        };
+        chosen
+            .passed_over
+            .iter()
+            .for_each(|message| tracing::warn!("{message}"));
+        Ok(Self {
+            path: chosen.path,
+            checkpoint: chosen.checkpoint,
+        })
     }
 
     /// The network, for images `[c, h, w]`; `config` may differ from the checkpoint's in how the layers solve. What the
@@ -108,6 +97,43 @@ impl Trained {
         let digest = Sha256::digest(to_safetensors(&self.checkpoint.model));
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// A checkpoint of a run.
+struct Chosen {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    /// What is wrong with those that would have been chosen before it.
+    passed_over: Vec<String>,
+}
+
+/// The best or newest good checkpoint below `folder`.
+fn choose(folder: &Path) -> Result<Chosen, StudyError> {
+    let mut passed_over = Vec::new();
+    let best = folder.join(BEST);
+    if best.exists() {
+        match Checkpoint::load(&best) {
+            Ok(checkpoint) => {
+                return Ok(Chosen {
+                    path: best,
+                    checkpoint,
+                    passed_over,
+                });
+            }
+            Err(error) => passed_over.push(format!("{error}; using checkpoints/{LAST} instead")),
+        }
+    }
+    let Some(newest) = checkpoint::newest(folder)? else {
+        return Err(StudyError::NothingSaved(folder.to_path_buf()));
+    };
+    let name = newest.name;
+    let damaged = newest.damaged.into_iter();
+    passed_over.extend(damaged.map(|message| format!("{message}; using checkpoints/{name} instead")));
+    Ok(Chosen {
+        path: folder.join(name),
+        checkpoint: newest.checkpoint,
+        passed_over,
+    })
 }
 
 /// The checkpoint of a network that was trained elsewhere, as if before its first step.
