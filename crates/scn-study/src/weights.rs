@@ -24,8 +24,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The checkpoint in `path`, or the best or newest good one of the run in `path`. Reading takes no lock: a run that is
-    /// still training keeps whole checkpoints at all times.
+    /// The checkpoint in `path`, or the best or newest good one of the run in `path`. Reading takes no lock.
     ///
     /// # Errors
     /// [`StudyError::NoWeights`], [`StudyError::NothingSaved`], [`StudyError::Checkpoint`].

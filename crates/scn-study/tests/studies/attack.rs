@@ -1,15 +1,20 @@
 //! Projected gradient descent against losses whose worst perturbation is known, and its gradient through the choice of λ
 //! against finite differences.
 
+use std::sync::atomic::Ordering;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, MeanSubtraction, Normalization, Split, read};
 use scn_interop::tensors::floats;
 use scn_models::{Model, ModelConfig, Network};
-use scn_study::attack::{Attack, Norm, Perturbation, PixelScale};
+use scn_study::Trained;
+use scn_study::attack::{Attack, Norm, Perturbation, PixelScale, Step, study};
 use scn_study::robust::{Inference, SparsityFit};
-use scn_train::DataConfig;
 use scn_train::loss::cross_entropy;
+use scn_train::{DataConfig, StopFlag};
+
+use crate::common::checkpoint;
 
 const SHAPE: [usize; 4] = [3, 2, 4, 5];
 const VALUES: usize = 2 * 4 * 5;
@@ -262,4 +267,45 @@ fn the_gradient_of_an_adaptive_attack_passes_through_the_choice() {
             config.kind()
         );
     }
+}
+
+#[test]
+fn a_network_is_attacked_as_it_is_and_with_images_of_another() {
+    let device = Device::flex();
+    let trained = |kind, name: &str| Trained {
+        path: name.into(),
+        checkpoint: checkpoint(kind, 1),
+    };
+    let (target, other) = (trained(ModelKind::Scn, "target"), trained(ModelKind::Resnet20, "other"));
+    let data = &target.checkpoint.description.data;
+    let attack = Attack {
+        steps: 2,
+        ..attack(Norm::Linf, 0.1)
+    };
+    let mut steps = Vec::new();
+    let mut attacked = |other, stop: &StopFlag| {
+        let progress = &mut |step: Step| steps.push(step.to_string());
+        study(&target, other, None, attack, data, &device, stop, progress)
+    };
+    let report = attacked(Some(&other), &StopFlag::default()).unwrap().unwrap();
+    let images: Vec<_> = report.rows.iter().map(|row| row.images.as_str()).collect();
+    assert_eq!(images, ["as they are", "attacked as trained", "made against other"]);
+    assert_eq!((report.test_images, report.rows[0].mean_linf), (8, 0.0));
+    for row in &report.rows[1..] {
+        assert!(
+            row.mean_linf > 0.0 && row.mean_linf <= 0.1 + 1e-6 && row.fitted.is_none(),
+            "{row:?}"
+        );
+    }
+    let mut cropped = trained(ModelKind::Resnet20, "cropped");
+    cropped.checkpoint.description.data.augment.crop = Some(4);
+    let message = attacked(Some(&cropped), &StopFlag::default()).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "cropped: its images are [1, 4, 4], expected [1, 8, 8] as of the network attacked"
+    );
+    let stop = StopFlag::default();
+    stop.cell().store(15, Ordering::SeqCst);
+    assert_eq!(attacked(None, &stop).unwrap(), None);
+    assert_eq!(steps, ["8/8 images"]);
 }

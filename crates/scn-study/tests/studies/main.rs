@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod attack;
+mod bench;
 mod common;
+mod comparison;
 mod reports;
 mod robust;
 mod weights;

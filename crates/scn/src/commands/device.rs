@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use scn_ops::{DeviceRequest, describe, workgroup_limits};
 use scn_solver::SimdLevel;
 use serde::Serialize;
 
+use crate::arguments::device_name;
 use crate::exit::Usage;
 use crate::log;
 use crate::output::{print, print_json};
@@ -22,15 +22,11 @@ The device is opened, and no more. Of a wgpu adapter the shared memory and the u
 which the kernels choose their tiles.")]
 pub(crate) struct Args {
     /// Device
-    #[arg(long, default_value = DeviceRequest::default().name(), value_parser = requests())]
+    #[arg(long, default_value = DeviceRequest::default().name(), value_parser = device_name())]
     device: DeviceRequest,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
-}
-
-fn requests() -> impl TypedValueParser<Value = DeviceRequest> {
-    PossibleValuesParser::new(DeviceRequest::ALL.map(DeviceRequest::name)).try_map(|name| DeviceRequest::parse(&name))
 }
 
 /// What `--json` prints.

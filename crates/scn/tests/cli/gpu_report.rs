@@ -16,8 +16,6 @@ fn the_cpu_has_a_simd_level_and_no_workgroups() {
     let text = succeed(&["device", "--device", "cpu"]);
     assert_eq!(text, format!("device     cpu: flex, {simd}\nsimd       {simd}\n"));
     refused(&["device", "--device", "tpu"], 2, &["auto", "cpu", "wgpu", "ndarray"]);
-    let help = succeed(&["device", "--help"]);
-    assert!(help.contains("Examples:\n  scn device"), "{help}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 21] = [
+    let subcommands: [&[&str]; 22] = [
         &[],
         &["train"],
         &["eval"],
@@ -32,6 +32,7 @@ fn every_help_has_examples() {
         &["bench", "kernels"],
         &["bench", "compare"],
         &["solve"],
+        &["device"],
         &["data"],
         &["data", "list"],
         &["data", "verify"],
