@@ -223,3 +223,29 @@ impl Value for ModelConfig {
 }
 
 scn_keys::serde_as_table!(ModelConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_several_families_means_the_same_in_all() {
+        let all = fields();
+        let mut shared = 0;
+        for family in registry::families() {
+            for field in family.fields {
+                let listed = all.iter().find(|known| known.name == field.name);
+                let known = listed.unwrap_or_else(|| panic!("{} is not listed", field.name));
+                let of = &family.kinds;
+                assert_eq!(
+                    (known.doc, &known.content),
+                    (field.doc, &field.content),
+                    "{} of {of:?}",
+                    field.name
+                );
+                shared += usize::from(known.kinds.len() > field.kinds.len());
+            }
+        }
+        assert!(shared > 0, "no two families share a key");
+    }
+}

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use scn_keys::{Value, Wrong, toml};
 
-use crate::{Group, ModelConfig, ModelError, registry};
+use crate::{ModelError, registry};
 
 /// A network by its name in experiment files and on the command line: a member of a family of the registry.
 #[derive(Clone, Copy)]
@@ -35,11 +35,6 @@ impl ModelKind {
     /// What it is and where it comes from.
     pub fn doc(self) -> &'static str {
         self.doc
-    }
-
-    /// The groups that its parameters belong to.
-    pub fn groups(self) -> &'static [Group] {
-        ModelConfig::new(self).groups()
     }
 
     /// Whether a key below `model` means something to it.

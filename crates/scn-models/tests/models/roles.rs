@@ -76,7 +76,7 @@ fn groups_are_those_that_names_told() {
             assert_eq!(role.constraint, expected, "{kind:?} {name}");
         }
         let found: BTreeSet<_> = roles.values().map(|role| role.group.name()).collect();
-        let stated: BTreeSet<_> = kind.groups().iter().map(|group| group.name()).collect();
+        let stated: BTreeSet<_> = config(kind.name()).groups().iter().map(|group| group.name()).collect();
         assert_eq!(found, stated, "{kind:?}");
     }
 }

@@ -153,10 +153,9 @@ impl Study<'_> {
             }
         }
         let fit = (!fit_points.is_empty()).then(|| SparsityFit::through(&fit_points, &self.tried));
-        let files = match self.data.dataset {
-            DatasetKind::Cifar10 => find_cifar10_c(&self.data.dir),
-            _ => None,
-        };
+        let files = (self.data.dataset == DatasetKind::Cifar10)
+            .then(|| find_cifar10_c(&self.data.dir))
+            .flatten();
         let mut rows = Vec::new();
         for &corruption in &corruptions {
             let set = match (corruption, &files) {

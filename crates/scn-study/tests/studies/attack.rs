@@ -276,7 +276,7 @@ fn a_network_is_attacked_as_it_is_and_with_images_of_another() {
         path: name.into(),
         checkpoint: checkpoint(kind, 1),
     };
-    let (target, other) = (trained(ModelKind::Scn, "target"), trained(ModelKind::Resnet20, "other"));
+    let (target, other) = (trained("scn", "target"), trained("resnet20", "other"));
     let data = &target.checkpoint.description.data;
     let attack = Attack {
         steps: 2,
@@ -297,7 +297,7 @@ fn a_network_is_attacked_as_it_is_and_with_images_of_another() {
             "{row:?}"
         );
     }
-    let mut cropped = trained(ModelKind::Resnet20, "cropped");
+    let mut cropped = trained("resnet20", "cropped");
     cropped.checkpoint.description.data.augment.crop = Some(4);
     let message = attacked(Some(&cropped), &StopFlag::default()).unwrap_err().to_string();
     assert_eq!(

@@ -1,13 +1,12 @@
 //! Measurements as library calls.
 
 use burn::tensor::Device;
-use scn_models::ModelKind;
 use scn_study::bench::{Networks, kernels};
 use scn_study::{StudyError, Trained};
 
 use crate::common::checkpoint;
 
-fn trained(kind: ModelKind) -> Trained {
+fn trained(kind: &str) -> Trained {
     Trained {
         path: "imported".into(),
         checkpoint: checkpoint(kind, 1),
@@ -23,7 +22,7 @@ fn the_layers_of_trained_weights_are_measured_on_noise() {
         };
         kernels(&networks, 2, 1, &Device::flex())
     };
-    let report = of(ModelKind::Scn).unwrap();
+    let report = of("scn").unwrap();
     assert_eq!(
         (&report.images[..], report.weights.as_deref()),
         ("noise of digits", Some("imported"))
@@ -36,7 +35,7 @@ fn the_layers_of_trained_weights_are_measured_on_noise() {
             "{layer:?}"
         );
     }
-    let error = of(ModelKind::Resnet20).unwrap_err();
+    let error = of("resnet20").unwrap_err();
     assert!(
         matches!(&error, StudyError::NoKernels(path) if path.ends_with("imported")),
         "{error}"

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use scn_keys::Table;
-use scn_models::{Group, ModelKind};
+use scn_models::Group;
 
 use super::data::{DataConfig, MIN_IMAGES};
 use super::error::ExperimentError;
@@ -193,15 +193,11 @@ impl Checker<'_> {
                 continue;
             }
             let kind = model.kind().name();
-            let owners = ModelKind::all()
-                .into_iter()
-                .filter(|kind| kind.groups().contains(&group));
-            let owners: Vec<_> = owners.map(|kind| format!("\"{}\"", kind.name())).collect();
             return Err(self.conflict(
                 &format!("train.optimizer.{name}"),
                 decays.to_string(),
                 &format!("model.kind is \"{kind}\", which has no {}", group.name()),
-                format!("it with model.kind = {} only", owners.join(" or ")),
+                "true, its default".to_owned(),
             ));
         }
         Ok(())

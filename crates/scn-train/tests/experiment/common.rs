@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use scn_train::{Experiment, ExperimentError, Loaded};
+use scn_data::DatasetKind;
+use scn_models::ModelKind;
+use scn_train::{Experiment, ExperimentError, Loaded, keys};
 
 /// The shortest experiment, with more lines before it.
 pub fn top(lines: &str) -> String {
@@ -43,10 +45,35 @@ pub fn message(text: impl AsRef<[u8]>, overrides: &[&str]) -> String {
     }
 }
 
+/// Asserts the messages of refusals. In an expected one `{kinds}` and `{datasets}` stand for the names that there are,
+/// `{below TABLE}` for the keys of a table; docs/keys.md has them all.
 pub fn refused(rows: &[(String, &[&str], &str)]) {
+    let kinds: Vec<_> = ModelKind::all().into_iter().map(ModelKind::name).collect();
+    let quoted = |names: &[&str]| format!("`{}`", names.join("`, `"));
     for (text, overrides, expected) in rows {
-        assert_eq!(message(text, overrides), *expected, "\n{text}{overrides:?}");
+        let mut expected = expected
+            .replace("{kinds}", &quoted(&kinds))
+            .replace("{datasets}", &quoted(&DatasetKind::ALL.map(DatasetKind::name)));
+        if let Some((before, rest)) = expected.split_once("{below") {
+            let (table, after) = rest.split_once('}').expect("a closing brace");
+            expected = format!("{before}{}{after}", quoted(&below(table.trim())));
+        }
+        assert_eq!(message(text, overrides), expected, "\n{text}{overrides:?}");
     }
+}
+
+/// The names right below a table.
+fn below(table: &str) -> Vec<&'static str> {
+    let mut names: Vec<&str> = Vec::new();
+    for key in keys() {
+        let rest = match table {
+            "" => Some(key.path.as_str()),
+            table => key.path.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')),
+        };
+        let name = rest.and_then(|rest| rest.split('.').next());
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    names
 }
 
 /// Every key with its value.

@@ -39,12 +39,12 @@ fn overrides_that_cannot_be_applied() {
         (
             model(""),
             &["train.epoch=3"],
-            "--set train.epoch=3: train.epoch: unknown key; expected one of `epochs`, `label_smoothing`, `clip_norm`, `optimizer`, `schedule`; did you mean `epochs`?",
+            "--set train.epoch=3: train.epoch: unknown key; expected one of {below train}; did you mean `epochs`?",
         ),
         (
             model(""),
             &["trian.epochs=3"],
-            "--set trian.epochs=3: trian: unknown key; expected one of `name`, `seed`, `data`, `model`, `train`, `run`; did you mean `train`?",
+            "--set trian.epochs=3: trian: unknown key; expected one of {below}; did you mean `train`?",
         ),
         (
             model(""),

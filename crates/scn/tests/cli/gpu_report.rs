@@ -1,6 +1,6 @@
 //! What `scripts/gpu-report` asks of the program, and the script itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
