@@ -57,7 +57,7 @@ impl ConvolutionalCoding {
             steps: csc.steps,
             mu: csc.mu,
             non_negative: csc.non_negative,
-            stride,
+            placement: stride.into(),
         };
         let sides = [height, width];
         let weight = init
@@ -103,7 +103,7 @@ impl ConvolutionalCoding {
     pub fn residual(&self, x: Tensor<4>) -> Tensor<1> {
         let [_, _, height, width] = x.dims();
         let codes = self.forward(x.clone(), None);
-        let signal = convolve2d_adjoint(codes, self.weight.val(), self.options.stride, [height, width]);
+        let signal = convolve2d_adjoint(codes, self.weight.val(), self.options.placement, [height, width]);
         image_means((x - signal).powi_scalar(2))
     }
 
@@ -165,7 +165,7 @@ impl Filter for ConvolutionalCoding {
 
     fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
         let [atoms, channels, kernel, _] = self.weight.val().dims();
-        let stride = self.options.stride;
+        let stride = self.options.placement.stride;
         let output = [atoms, height.div_ceil(stride), width.div_ceil(stride)];
         let parameters = atoms * channels * kernel * kernel;
         LayerSummary {
@@ -214,7 +214,7 @@ impl Filter for ConvolutionalCoding {
         let (norm, direction) = dictionary_norm(
             weight,
             self.direction.value_sync(),
-            self.options.stride,
+            self.options.placement,
             self.sides,
             ITERATIONS,
         );
@@ -238,8 +238,8 @@ fn natural_residual(
     options: ConvolutionalOptions,
 ) -> Tensor<1> {
     let [_, _, height, width] = x.dims();
-    let signal = convolve2d_adjoint(codes.clone(), weight.clone(), options.stride, [height, width]);
-    let gradient = convolve2d(signal - x, weight, options.stride) + codes.clone() * options.mu;
+    let signal = convolve2d_adjoint(codes.clone(), weight.clone(), options.placement, [height, width]);
+    let gradient = convolve2d(signal - x, weight, options.placement) + codes.clone() * options.mu;
     let step: Tensor<4> = step_size.reshape([1, 1, 1, 1]);
     let threshold = lambda.reshape([-1, 1, 1, 1]) * step.clone();
     let moved = codes.clone() - gradient * step;
