@@ -10,6 +10,7 @@ mod exit;
 mod log;
 mod output;
 mod progress;
+mod runtime_dir;
 mod signals;
 mod stderr;
 
@@ -54,6 +55,7 @@ enum Command {
 
 fn main() -> ExitCode {
     allocator::keep_memory();
+    runtime_dir::settle();
     signals::survive_file_limits();
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(args),

@@ -1,6 +1,6 @@
 //! The quick start on the best wgpu adapter, which may be a software one, beside the CPU.
 
-use crate::common::{succeed, text, wgpu_is_there};
+use crate::common::{command, root, stderr, succeed, text, wgpu_is_there};
 
 /// Training losses by epoch of the quick start on a few images.
 fn losses(device: &str, epochs: usize) -> Vec<f64> {
@@ -40,4 +40,20 @@ fn the_quick_start_takes_the_same_first_step_and_its_loss_falls() {
         wgpu[0]
     );
     assert!(wgpu[7] < 0.9 * wgpu[0], "the loss does not fall: {wgpu:?}");
+}
+
+#[test]
+fn nothing_but_the_program_speaks_where_there_is_no_session() {
+    if !wgpu_is_there() {
+        return;
+    }
+    for value in [None, Some("not/absolute")] {
+        let mut device = command(&root(), &["device", "--device", "wgpu"]);
+        match value {
+            None => device.env_remove("XDG_RUNTIME_DIR"),
+            Some(value) => device.env("XDG_RUNTIME_DIR", value),
+        };
+        let output = device.output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    }
 }
