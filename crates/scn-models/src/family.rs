@@ -7,7 +7,7 @@ use scn_keys::{Field, Foreign, OutOfRange, Table, Wrong};
 use crate::initialization::Initializer;
 use crate::{Group, ModelKind, Network};
 
-/// A network with what its family says of it. One line in [`mod@crate::registry`] makes it known.
+/// A network with what its family says of it. One line in `registry.rs` makes it known.
 pub trait Family: Network {
     /// What tells members apart.
     type Plan: fmt::Debug + Sync + 'static;
