@@ -106,9 +106,9 @@ pub struct SparseCodingGradients {
 /// Replaces the `k×k` patch of `x [b, c, h, w]` around every output pixel by its non-negative sparse code.
 ///
 /// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; a `placement` that is a number is a stride with
-/// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report. Gradients reach `x`, `weight` and `lambda1` by
-/// implicit differentiation of the optimality conditions. NaN or infinity in a patch gives NaN codes at its pixel
-/// after 0 iterations.
+/// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report.
+/// Gradients reach `x`, `weight` and `lambda1` by implicit differentiation of the optimality conditions. NaN or infinity in
+/// a patch gives NaN codes at its pixel after 0 iterations.
 ///
 /// # Panics
 /// Where the shapes do not form a layer (see [`ConvGeometry::new`]) or `lambda1` has neither 1 nor `n` values.

@@ -136,9 +136,10 @@ impl Phase {
             .flat_map(|&y| columns.taps.iter().map(move |&x| [y, x]))
             .collect();
         let inside = |at: isize| (border as isize + at) as usize;
-        let matrix = Packed::new(channels, atoms * meets.len(), shape.block, |channel, column| {
-            let (atom, [y, x]) = (column / meets.len(), meets[column % meets.len()]);
-            weight[((atom * channels + channel) * kernel + y.place) * kernel + x.place]
+        let places: Vec<usize> = meets.iter().map(|[y, x]| y.place * kernel + x.place).collect();
+        let matrix = Packed::new(channels, atoms * places.len(), shape.block, |channel, column| {
+            let (atom, place) = (column / places.len(), places[column % places.len()]);
+            weight[(atom * channels + channel) * kernel * kernel + place]
         });
         Self {
             origin: lines.map(|line| line.origin),
