@@ -9,6 +9,7 @@ mod convolution;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod convolutional_sparse_coding;
 mod device;
+mod geometry;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod sparse_coding;
 mod tile_plan;
@@ -21,6 +22,8 @@ pub use convolutional_sparse_coding::{
     convolutional_sparse_code2d, dictionary_norm,
 };
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
+/// Where the windows of a layer lie.
+pub use scn_solver::{Padding, Placement};
 pub use sparse_coding::{
     Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
     normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,

@@ -3,7 +3,9 @@
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-use scn_solver::{ConvGeometry, SolverOptions};
+use scn_solver::{ConvGeometry, Placement, SolverOptions};
+
+use crate::geometry;
 
 /// The forward solve; `Autodiff` routes tracked tensors to the implicit gradient.
 #[backend_extension(
@@ -22,7 +24,7 @@ pub trait SparseCoding: Backend {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
@@ -44,7 +46,7 @@ pub trait SparseCodingVjp: Backend {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -103,10 +105,10 @@ pub struct SparseCodingGradients {
 
 /// Replaces the `k×k` patch of `x [b, c, h, w]` around every output pixel by its non-negative sparse code.
 ///
-/// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; zero padding is `k / 2`. Returns the codes
-/// `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` and what the solves report. Gradients reach `x`, `weight` and `lambda1` by
-/// implicit differentiation of the optimality conditions. NaN or infinity in a patch gives NaN codes at its pixel
-/// after 0 iterations.
+/// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; a `placement` that is a number is a stride with
+/// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report.
+/// Gradients reach `x`, `weight` and `lambda1` by implicit differentiation of the optimality conditions. NaN or infinity in
+/// a patch gives NaN codes at its pixel after 0 iterations.
 ///
 /// # Panics
 /// Where the shapes do not form a layer (see [`ConvGeometry::new`]) or `lambda1` has neither 1 nor `n` values.
@@ -114,11 +116,19 @@ pub fn sparse_code2d(
     x: Tensor<4>,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
     let identity = identity(&x);
-    solve(x, identity, Statistics::Given, weight, lambda1, stride, options)
+    solve(
+        x,
+        identity,
+        Statistics::Given,
+        weight,
+        lambda1,
+        placement.into(),
+        options,
+    )
 }
 
 /// [`sparse_code2d`] of a normalised input, which is normalised as it is read where the backend can do so.
@@ -130,7 +140,7 @@ pub fn normalized_sparse_code2d(
     normalization: Normalization,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
     let Normalization {
@@ -146,7 +156,7 @@ pub fn normalized_sparse_code2d(
         "values of mean and variance (left) are not one for each channel (right)"
     );
     let scale = (variance + epsilon).sqrt().recip();
-    solve(x, (mean, scale), statistics, weight, lambda1, stride, options)
+    solve(x, (mean, scale), statistics, weight, lambda1, placement.into(), options)
 }
 
 fn solve(
@@ -155,10 +165,10 @@ fn solve(
     statistics: Statistics,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: Placement,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
-    let geometry = geometry(&x, &weight, stride);
+    let geometry = geometry::of_input(&x, &weight, placement);
     let [values] = lambda1.dims();
     assert!(
         values == 1 || values == geometry.atoms,
@@ -177,7 +187,7 @@ fn solve(
         scale.into_dispatch(),
         weight.into_dispatch(),
         lambda1.into_dispatch(),
-        stride,
+        geometry,
         options,
         statistics,
     );
@@ -203,20 +213,12 @@ pub fn sparse_code2d_vjp(
     weight: Tensor<4>,
     codes: Tensor<4>,
     grad_codes: Tensor<4>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> SparseCodingGradients {
-    let expected = geometry(&x, &weight, stride).codes_shape();
-    assert_eq!(
-        codes.dims(),
-        expected,
-        "shape of codes (left) is not that of the layer (right)"
-    );
-    assert_eq!(
-        grad_codes.dims(),
-        expected,
-        "shape of grad_codes (left) is not that of the layer (right)"
-    );
+    let geometry = geometry::of_input(&x, &weight, placement.into());
+    geometry::check_codes("codes", &codes, &geometry);
+    geometry::check_codes("grad_codes", &grad_codes, &geometry);
     let (mean, scale) = identity(&x);
     let (x, weight, lambda1, lambda2) = Dispatch::sparse_code2d_vjp(
         x.into_dispatch(),
@@ -225,7 +227,7 @@ pub fn sparse_code2d_vjp(
         weight.into_dispatch(),
         codes.into_dispatch(),
         grad_codes.into_dispatch(),
-        stride,
+        geometry,
         options,
         Statistics::Given,
         true,
@@ -235,12 +237,5 @@ pub fn sparse_code2d_vjp(
         weight: Tensor::from_dispatch(weight),
         lambda1: Tensor::from_dispatch(lambda1),
         lambda2: Tensor::from_dispatch(lambda2),
-    }
-}
-
-fn geometry(x: &Tensor<4>, weight: &Tensor<4>, stride: usize) -> ConvGeometry {
-    match ConvGeometry::new(x.dims(), weight.dims(), stride) {
-        Ok(geometry) => geometry,
-        Err(error) => panic!("{error}"),
     }
 }

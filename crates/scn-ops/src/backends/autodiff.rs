@@ -1,7 +1,6 @@
 //! Records each operation as one of the autodiff graph, whose backward pass is its vector-Jacobian product; of a
 //! solve that is the implicit gradient.
 
-use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -9,7 +8,7 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use scn_solver::SolverOptions;
+use scn_solver::{ConvGeometry, SolverOptions};
 
 use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 
@@ -24,7 +23,7 @@ struct State<T> {
     scale: T,
     weight: T,
     codes: T,
-    stride: usize,
+    geometry: ConvGeometry,
     options: SolverOptions,
     statistics: Statistics,
 }
@@ -41,13 +40,13 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
             scale,
             weight,
             codes,
-            stride,
+            geometry,
             options,
             statistics,
         } = ops.state;
         let wants_x = node_x.is_some();
         let (grad_x, grad_weight, grad_lambda1, _) = B::sparse_code2d_vjp(
-            x, mean, scale, weight, codes, grad_codes, stride, options, statistics, wants_x,
+            x, mean, scale, weight, codes, grad_codes, geometry, options, statistics, wants_x,
         );
         for (node, grad) in [
             (node_x, grad_x),
@@ -68,7 +67,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
@@ -81,7 +80,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
             scale.clone(),
             weight.clone(),
             lambda1.into_primitive(),
-            stride,
+            geometry,
             options,
             statistics,
         );
@@ -93,7 +92,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
                     scale,
                     weight,
                     codes: codes.clone(),
-                    stride,
+                    geometry,
                     options,
                     statistics,
                 },
@@ -113,20 +112,19 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
 struct Convolve2dBackward;
 
 impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
-    /// x, weight, stride.
-    type State = (FloatTensor<B>, FloatTensor<B>, usize);
+    /// x, weight, geometry.
+    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [node_x, node_weight] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let (x, weight, stride) = ops.state;
-        let ([_, _, height, width], [_, _, kernel, _]) = (x.shape().dims(), weight.shape().dims());
+        let (x, weight, geometry) = ops.state;
         if let Some(node) = node_x {
-            let grad_x = B::convolve2d_adjoint(grad.clone(), weight, stride, [height, width]);
+            let grad_x = B::convolve2d_adjoint(grad.clone(), weight, geometry);
             grads.register::<B>(node.id, grad_x);
         }
         if let Some(node) = node_weight {
-            let grad_weight = B::convolve2d_weight_gradient(x, grad, stride, kernel);
+            let grad_weight = B::convolve2d_weight_gradient(x, grad, geometry);
             grads.register::<B>(node.id, grad_weight);
         }
     }
@@ -136,32 +134,31 @@ impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
 struct Convolve2dAdjointBackward;
 
 impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dAdjointBackward {
-    /// Values, weight, stride.
-    type State = (FloatTensor<B>, FloatTensor<B>, usize);
+    /// Values, weight, geometry.
+    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [node_values, node_weight] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let (values, weight, stride) = ops.state;
-        let [_, _, kernel, _] = weight.shape().dims();
+        let (values, weight, geometry) = ops.state;
         if let Some(node) = node_values {
-            grads.register::<B>(node.id, B::convolve2d(grad.clone(), weight, stride));
+            grads.register::<B>(node.id, B::convolve2d(grad.clone(), weight, geometry));
         }
         if let Some(node) = node_weight {
             // The operation is bilinear: the signal takes the place of the input, the codes that of the output.
-            let grad_weight = B::convolve2d_weight_gradient(grad, values, stride, kernel);
+            let grad_weight = B::convolve2d_weight_gradient(grad, values, geometry);
             grads.register::<B>(node.id, grad_weight);
         }
     }
 }
 
 impl<B: Convolution + ConvolutionVjp, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
-    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
+    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
         let parents = [x.node(), weight.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let output = B::convolve2d(x.clone(), weight.clone(), stride);
+        let output = B::convolve2d(x.clone(), weight.clone(), geometry);
         match Convolve2dBackward.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight, stride), output),
+            OpsKind::Tracked(prep) => prep.finish((x, weight, geometry), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -169,18 +166,17 @@ impl<B: Convolution + ConvolutionVjp, C: CheckpointStrategy> Convolution for Aut
     fn convolve2d_adjoint(
         values: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        stride: usize,
-        sides: [usize; 2],
+        geometry: ConvGeometry,
     ) -> FloatTensor<Self> {
         let parents = [values.node(), weight.node()];
         let (values, weight) = (values.into_primitive(), weight.into_primitive());
-        let output = B::convolve2d_adjoint(values.clone(), weight.clone(), stride, sides);
+        let output = B::convolve2d_adjoint(values.clone(), weight.clone(), geometry);
         match Convolve2dAdjointBackward
             .prepare::<C>(parents)
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prep) => prep.finish((values, weight, stride), output),
+            OpsKind::Tracked(prep) => prep.finish((values, weight, geometry), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

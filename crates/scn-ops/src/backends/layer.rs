@@ -140,7 +140,17 @@ pub(super) fn correlations<B: Backend>(
     weight: FloatTensor<B>,
     geometry: &ConvGeometry,
 ) -> FloatTensor<B> {
-    B::conv2d(x, weight, None, conv_options(geometry))
+    if is_empty(geometry) {
+        return zeros::<B>(geometry.codes_shape(), &x.device());
+    }
+    let ConvGeometry {
+        stride,
+        padding,
+        dilation,
+        ..
+    } = *geometry;
+    let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], 1);
+    B::conv2d(x, weight, None, options)
 }
 
 /// The adjoint of [`correlations`]: `[b, c, h, w]` of `values [b, n, h', w']`.
@@ -150,34 +160,35 @@ pub(super) fn fold<B: Backend>(
     geometry: &ConvGeometry,
 ) -> FloatTensor<B> {
     let ConvGeometry {
-        batch,
-        channels,
         height,
         width,
         stride,
+        padding,
+        dilation,
         ..
     } = *geometry;
     if is_empty(geometry) {
-        return zeros::<B>([batch, channels, height, width], &values.device());
+        return zeros::<B>(geometry.input_shape(), &values.device());
     }
-    // What the last window of a row or column leaves over.
-    let left = |side: usize, windows: usize| side - stride * (windows - 1) - 1;
+    // What the last window of a row or column leaves over, with the padding.
+    let left = |side: usize, windows: usize| side + 2 * padding - geometry.span() - stride * (windows - 1);
     let left = [
         left(height, geometry.output_height()),
         left(width, geometry.output_width()),
     ];
-    let options = ConvTransposeOptions::new([stride; 2], [geometry.padding(); 2], left, [1, 1], 1);
+    let options = ConvTransposeOptions::new([stride; 2], [padding; 2], left, [dilation; 2], 1);
     B::conv_transpose2d(values, weight, None, options)
 }
 
-/// `Q = DᵀD + λ₂I [n, n]`.
-pub(super) fn quadratic<B: Backend>(weight: FloatTensor<B>, geometry: &ConvGeometry, lambda2: f64) -> FloatTensor<B> {
-    let atoms = B::float_reshape(weight, Shape::new([geometry.atoms, geometry.patch()]));
+/// `Q = DᵀD + λ₂I [n, n]` of `weight [n, c, k, k]`.
+pub(super) fn quadratic<B: Backend>(weight: FloatTensor<B>, lambda2: f64) -> FloatTensor<B> {
+    let [n, channels, height, width] = weight.shape().dims();
+    let atoms = B::float_reshape(weight, Shape::new([n, channels * height * width]));
     let gram = B::float_matmul(atoms.clone(), B::float_transpose(atoms));
     if lambda2 == 0.0 {
         return gram;
     }
-    let ridge = B::float_mul_scalar(identity::<B>(geometry.atoms, &gram.device()), lambda2.into());
+    let ridge = B::float_mul_scalar(identity::<B>(n, &gram.device()), lambda2.into());
     B::float_add(gram, ridge)
 }
 
@@ -260,15 +271,18 @@ pub(super) fn weight_gradient<B: Backend>(
         atoms,
         kernel,
         stride,
+        padding,
+        dilation,
         ..
     } = *geometry;
     if is_empty(geometry) {
-        return zeros::<B>([atoms, channels, kernel, kernel], &x.device());
+        return zeros::<B>(geometry.weight_shape(), &x.device());
     }
     let gamma = B::float_reshape(gamma, Shape::new([batch, atoms, geometry.pixels()]));
-    let pad = (geometry.padding(), geometry.padding());
+    let pad = (padding, padding);
     let padded = B::float_pad(x, &[(0, 0), (0, 0), pad, pad], PadMode::Constant(0.0));
-    let steps = |offset: usize, outputs: usize| {
+    let steps = |place: usize, outputs: usize| {
+        let offset = dilation * place;
         let end = offset + stride * (outputs - 1) + 1;
         Slice::new(offset as isize, Some(end as isize), stride as isize)
     };
@@ -283,7 +297,7 @@ pub(super) fn weight_gradient<B: Backend>(
         )
     });
     let products = B::float_cat(shifted.collect(), 2);
-    B::float_reshape(products, Shape::new([atoms, channels, kernel, kernel]))
+    B::float_reshape(products, Shape::new(geometry.weight_shape()))
 }
 
 /// `Σ abᵀ [m, n]` over all pixels of `a [b, m, p]` and `b [b, n, p]`: one product an image and their sum, as the sum
@@ -292,10 +306,6 @@ fn sum_of_products<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTen
     let sum = B::float_sum_dim(B::float_matmul(a, B::float_swap_dims(b, 1, 2)), 0);
     let [_, m, n] = sum.shape().dims();
     B::float_reshape(sum, Shape::new([m, n]))
-}
-
-pub(super) fn conv_options(geometry: &ConvGeometry) -> ConvOptions<2> {
-    ConvOptions::new([geometry.stride; 2], [geometry.padding(); 2], [1, 1], 1)
 }
 
 fn zeros<B: Backend>(shape: impl Into<Shape>, device: &Device<B>) -> FloatTensor<B> {

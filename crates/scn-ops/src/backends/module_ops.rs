@@ -2,12 +2,16 @@
 
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
+use scn_solver::ConvGeometry;
 
-use super::{adjoint_geometry, geometry_of, layer, weight_geometry};
+use super::layer;
 
 /// As [`crate::Convolution::convolve2d`].
-pub(super) fn convolve2d<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, stride: usize) -> FloatTensor<B> {
-    let geometry = geometry_of(&x, &weight, stride);
+pub(super) fn convolve2d<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    geometry: ConvGeometry,
+) -> FloatTensor<B> {
     layer::correlations::<B>(x, weight, &geometry)
 }
 
@@ -15,10 +19,8 @@ pub(super) fn convolve2d<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, 
 pub(super) fn convolve2d_adjoint<B: Backend>(
     values: FloatTensor<B>,
     weight: FloatTensor<B>,
-    stride: usize,
-    sides: [usize; 2],
+    geometry: ConvGeometry,
 ) -> FloatTensor<B> {
-    let geometry = adjoint_geometry(&values, &weight, stride, sides);
     layer::fold::<B>(values, weight, &geometry)
 }
 
@@ -26,10 +28,8 @@ pub(super) fn convolve2d_adjoint<B: Backend>(
 pub(super) fn convolve2d_weight_gradient<B: Backend>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
-    stride: usize,
-    kernel: usize,
+    geometry: ConvGeometry,
 ) -> FloatTensor<B> {
-    let geometry = weight_geometry(&x, &grad, stride, kernel);
     layer::weight_gradient::<B>(x, grad, &geometry)
 }
 
@@ -64,18 +64,17 @@ macro_rules! by_burn {
             fn convolve2d(
                 x: ::burn::backend::tensor::FloatTensor<Self>,
                 weight: ::burn::backend::tensor::FloatTensor<Self>,
-                stride: usize,
+                geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d::<Self>(x, weight, stride)
+                $crate::backends::module_ops::convolve2d::<Self>(x, weight, geometry)
             }
 
             fn convolve2d_adjoint(
                 values: ::burn::backend::tensor::FloatTensor<Self>,
                 weight: ::burn::backend::tensor::FloatTensor<Self>,
-                stride: usize,
-                sides: [usize; 2],
+                geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d_adjoint::<Self>(values, weight, stride, sides)
+                $crate::backends::module_ops::convolve2d_adjoint::<Self>(values, weight, geometry)
             }
         }
 
@@ -83,10 +82,9 @@ macro_rules! by_burn {
             fn convolve2d_weight_gradient(
                 x: ::burn::backend::tensor::FloatTensor<Self>,
                 grad: ::burn::backend::tensor::FloatTensor<Self>,
-                stride: usize,
-                kernel: usize,
+                geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d_weight_gradient::<Self>(x, grad, stride, kernel)
+                $crate::backends::module_ops::convolve2d_weight_gradient::<Self>(x, grad, geometry)
             }
         }
 

@@ -3,7 +3,7 @@
 
 use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
-use scn_solver::SolverOptions;
+use scn_solver::{ConvGeometry, SolverOptions};
 
 use super::module_ops::by_burn;
 use super::{layer, tensor_ops};
@@ -16,12 +16,12 @@ impl SparseCoding for NdArray {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         _: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let x = layer::normalized::<Self>(x, &mean, &scale);
-        tensor_ops::forward::<Self>(x, weight, lambda1, stride, options)
+        tensor_ops::forward::<Self>(x, weight, lambda1, geometry, options)
     }
 }
 
@@ -33,7 +33,7 @@ impl SparseCodingVjp for NdArray {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -44,7 +44,7 @@ impl SparseCodingVjp for NdArray {
         FloatTensor<Self>,
     ) {
         let x = layer::normalized::<Self>(x, &mean, &scale);
-        let gradients = tensor_ops::backward::<Self>(x.clone(), weight, codes, grad_codes, stride, options);
+        let gradients = tensor_ops::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
         layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }

@@ -12,7 +12,6 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice, TensorData, read_sync};
 use scn_solver::{BackwardOptions, ConvGeometry, ForwardOptions, Method, SolverOptions};
 
-use super::geometry_of;
 use super::layer::{self, Gradients, Solution};
 
 /// The forward solve of every pixel; see [`crate::SparseCoding::sparse_code2d`].
@@ -20,18 +19,13 @@ pub(super) fn forward<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     lambda1: FloatTensor<B>,
-    stride: usize,
+    geometry: ConvGeometry,
     options: SolverOptions,
 ) -> Solution<B> {
-    let geometry = geometry_of(&x, &weight, stride);
     if layer::is_empty(&geometry) {
         return layer::empty_solution::<B>(&geometry, &x.device());
     }
-    let quadratic = Quadratic::<B>::new(Matrix(layer::quadratic::<B>(
-        weight.clone(),
-        &geometry,
-        options.lambda2,
-    )));
+    let quadratic = Quadratic::<B>::new(Matrix(layer::quadratic::<B>(weight.clone(), options.lambda2)));
     let lambda1 = Matrix(B::float_reshape(lambda1, Shape::new([geometry.atoms, 1])));
     let b = Matrix::<B>::from_planes(layer::correlations::<B>(x, weight, &geometry)) - lambda1;
 
@@ -55,14 +49,13 @@ pub(super) fn backward<B: Backend>(
     weight: FloatTensor<B>,
     codes: FloatTensor<B>,
     grad_codes: FloatTensor<B>,
-    stride: usize,
+    geometry: ConvGeometry,
     options: SolverOptions,
 ) -> Gradients<B> {
-    let geometry = geometry_of(&x, &weight, stride);
     if layer::is_empty(&geometry) {
         return layer::empty_gradients::<B>(&x, &weight, &geometry);
     }
-    let quadratic = Matrix::<B>(layer::quadratic::<B>(weight.clone(), &geometry, options.lambda2));
+    let quadratic = Matrix::<B>(layer::quadratic::<B>(weight.clone(), options.lambda2));
     let mask = Matrix::<B>::from_planes(codes.clone()).is_positive();
     let right_side = Matrix::<B>::from_planes(grad_codes).fill_where(&mask.is_zero(), 0.0);
     let broken = right_side.columns_with_nan_or_infinity();

@@ -57,7 +57,6 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         width,
         atoms,
         kernel,
-        stride,
         ..
     } = *geometry;
     let x = wave(batch * channels * height * width, 0.7, 1.0);
@@ -90,14 +89,16 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         },
         ..options(Method::CoordinateDescent)
     };
-    let codes = reference::forward(geometry, &x, &weight, &lambda1, &exact).unwrap().codes;
+    let codes = reference::forward(geometry, &x, &weight, &lambda1, &exact)
+        .unwrap()
+        .codes;
     for method in Method::ALL {
         let lambda1 = tensor(&lambda1, &[atoms]);
         let (found, _, active) = forward(
             x_tensor.clone(),
             weight_tensor.clone(),
             lambda1,
-            stride,
+            *geometry,
             options(method),
             limits,
         );
@@ -111,7 +112,7 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         weight_tensor,
         tensor(&codes, &geometry.codes_shape()),
         tensor(&grad_codes, &geometry.codes_shape()),
-        stride,
+        *geometry,
         options(Method::CoordinateDescent),
         limits,
     );
