@@ -5,8 +5,8 @@ use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
 use scn_solver::{ConvGeometry, SolverOptions};
 
-use super::module_ops::by_burn;
-use super::{layer, tensor_ops};
+use super::generic::modules::by_burn;
+use super::generic::{layer, solve};
 use crate::{SparseCoding, SparseCodingVjp, Statistics};
 
 impl SparseCoding for NdArray {
@@ -21,7 +21,7 @@ impl SparseCoding for NdArray {
         _: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let x = layer::normalized::<Self>(x, &mean, &scale);
-        tensor_ops::forward::<Self>(x, weight, lambda1, geometry, options)
+        solve::forward::<Self>(x, weight, lambda1, geometry, options)
     }
 }
 
@@ -44,7 +44,7 @@ impl SparseCodingVjp for NdArray {
         FloatTensor<Self>,
     ) {
         let x = layer::normalized::<Self>(x, &mean, &scale);
-        let gradients = tensor_ops::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
+        let gradients = solve::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
         layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::numbers::{Bits, Four, exceeds, inverse_or_zero, is_zero, not_finite, one_where, or_else};
 use super::tile::{Extent, Registers, Tile, registers};
-use crate::tile_plan::{ATOMS_PER_UNIT, TilePlan};
+use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
 
 /// Writes `gamma [b, n, h', w']` for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by sweeps
 /// until the residual is at most `tolerance` times the right side for every pixel of the tile, or `max_iterations`;

@@ -29,10 +29,10 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use scn_solver::{ConvGeometry, Method, SolverOptions};
 
-use super::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
-use super::module_ops::by_burn;
-use super::tensor_ops;
-use crate::tile_plan::{DeviceLimits, TilePlan};
+use super::generic::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
+use super::generic::modules::by_burn;
+use super::generic::solve;
+use crate::workgroup::{DeviceLimits, TilePlan};
 use crate::{SparseCoding, SparseCodingVjp, Statistics};
 use coordinate_descent::coordinate_descent_kernel;
 use fista::{STATE_NUMBERS, STATE_PLANES, fista_kernel};
@@ -114,7 +114,7 @@ fn forward(
         return layer::empty_solution::<CubeBackend>(&geometry, &x.device());
     }
     let Some(launch) = Launch::new(&x, &geometry, limits) else {
-        return tensor_ops::forward::<CubeBackend>(x, weight, lambda1, geometry, options);
+        return solve::forward::<CubeBackend>(x, weight, lambda1, geometry, options);
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
     let correlations = input(layer::correlations::<CubeBackend>(x, weight, &geometry));
@@ -137,7 +137,7 @@ fn backward(
         return layer::empty_gradients::<CubeBackend>(&x, &weight, &geometry);
     }
     let Some(launch) = Launch::new(&x, &geometry, limits) else {
-        return tensor_ops::backward::<CubeBackend>(x, weight, codes, grad_codes, geometry, options);
+        return solve::backward::<CubeBackend>(x, weight, codes, grad_codes, geometry, options);
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
     let codes = input(codes);

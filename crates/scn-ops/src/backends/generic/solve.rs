@@ -15,7 +15,7 @@ use scn_solver::{BackwardOptions, ConvGeometry, ForwardOptions, Method, SolverOp
 use super::layer::{self, Gradients, Solution};
 
 /// The forward solve of every pixel; see [`crate::SparseCoding::sparse_code2d`].
-pub(super) fn forward<B: Backend>(
+pub(crate) fn forward<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     lambda1: FloatTensor<B>,
@@ -44,7 +44,7 @@ pub(super) fn forward<B: Backend>(
 }
 
 /// The implicit gradient; see [`crate::SparseCodingVjp::sparse_code2d_vjp`].
-pub(super) fn backward<B: Backend>(
+pub(crate) fn backward<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     codes: FloatTensor<B>,

@@ -11,32 +11,32 @@ use scn_solver::ConvGeometry;
 use crate::Statistics;
 
 /// Codes, solves and active counts, as [`crate::SparseCoding::sparse_code2d`] returns them.
-pub(super) type Solution<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+pub(crate) type Solution<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// Gradients of x, weight, λ₁ and λ₂, as [`crate::SparseCodingVjp::sparse_code2d_vjp`] returns them.
-pub(super) type Gradients<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+pub(crate) type Gradients<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// Steps of the power iteration for `L = λ_max(Q)`. A starting vector that holds 1/n of its energy along the largest
 /// eigenvector reaches `n^(-1/64)·λ_max` at least (0.92 at n = 256), and FISTA is stable down to 3/4.
-pub(super) const POWER_ITERATIONS: u32 = 32;
+pub(crate) const POWER_ITERATIONS: u32 = 32;
 
 /// What the estimate of `L` is multiplied by, as power iteration approaches λ_max from below.
-pub(super) const LIPSCHITZ_MARGIN: f32 = 1.01;
+pub(crate) const LIPSCHITZ_MARGIN: f32 = 1.01;
 
 /// Component `j` of the power iteration's start: irregular and positive, so that no structured eigenvector is
 /// orthogonal to it (multiples of the golden ratio modulo 1).
-pub(super) fn power_start(j: usize) -> f32 {
+pub(crate) fn power_start(j: usize) -> f32 {
     const GOLDEN_RATIO: f64 = 0.618_033_988_749_895;
     (0.5 + ((j + 1) as f64 * GOLDEN_RATIO).fract()) as f32
 }
 
 /// Whether there is nothing to solve: no images, no pixels or no atoms.
-pub(super) fn is_empty(geometry: &ConvGeometry) -> bool {
+pub(crate) fn is_empty(geometry: &ConvGeometry) -> bool {
     geometry.codes_shape().contains(&0)
 }
 
 /// The solution of a layer that [`is_empty`].
-pub(super) fn empty_solution<B: Backend>(geometry: &ConvGeometry, device: &Device<B>) -> Solution<B> {
+pub(crate) fn empty_solution<B: Backend>(geometry: &ConvGeometry, device: &Device<B>) -> Solution<B> {
     (
         zeros::<B>(geometry.codes_shape(), device),
         zeros::<B>(solves_shape(geometry), device),
@@ -45,7 +45,7 @@ pub(super) fn empty_solution<B: Backend>(geometry: &ConvGeometry, device: &Devic
 }
 
 /// The gradients of a layer that [`is_empty`].
-pub(super) fn empty_gradients<B: Backend>(
+pub(crate) fn empty_gradients<B: Backend>(
     x: &FloatTensor<B>,
     weight: &FloatTensor<B>,
     geometry: &ConvGeometry,
@@ -60,17 +60,17 @@ pub(super) fn empty_gradients<B: Backend>(
 }
 
 /// The place of a gradient that is not wanted.
-pub(super) fn nothing<B: Backend>(device: &Device<B>) -> FloatTensor<B> {
+pub(crate) fn nothing<B: Backend>(device: &Device<B>) -> FloatTensor<B> {
     zeros::<B>([0, 0, 0, 0], device)
 }
 
 /// The shape `[b, 2, h', w']` of iterations and residuals.
-pub(super) fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
+pub(crate) fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
     [geometry.batch, 2, geometry.output_height(), geometry.output_width()]
 }
 
 /// `(x − mean)·scale` for each channel of `x [b, c, h, w]`.
-pub(super) fn normalized<B: Backend>(
+pub(crate) fn normalized<B: Backend>(
     x: FloatTensor<B>,
     mean: &FloatTensor<B>,
     scale: &FloatTensor<B>,
@@ -97,7 +97,7 @@ fn through_normalization<B: Backend>(
 }
 
 /// The gradients of a layer whose input was normalised, given those with the `normalized` input in its place.
-pub(super) fn before_normalization<B: Backend>(
+pub(crate) fn before_normalization<B: Backend>(
     (grad_x, weight, lambda1, lambda2): Gradients<B>,
     normalized: FloatTensor<B>,
     scale: &FloatTensor<B>,
@@ -112,7 +112,7 @@ pub(super) fn before_normalization<B: Backend>(
 }
 
 /// Mean and biased variance `[c]` of `x [b, c, h, w]`.
-pub(super) fn moments<B: Backend>(x: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
+pub(crate) fn moments<B: Backend>(x: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
     let [_, channels, _, _] = x.shape().dims();
     let flat = |tensor| B::float_reshape(tensor, Shape::new([channels]));
     let mean = mean_of_channels::<B>(x.clone());
@@ -135,7 +135,7 @@ fn per_channel<B: Backend>(values: &FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// `Dᵀx [b, n, h', w']` of every patch.
-pub(super) fn correlations<B: Backend>(
+pub(crate) fn correlations<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: &ConvGeometry,
@@ -154,7 +154,7 @@ pub(super) fn correlations<B: Backend>(
 }
 
 /// The adjoint of [`correlations`]: `[b, c, h, w]` of `values [b, n, h', w']`.
-pub(super) fn fold<B: Backend>(
+pub(crate) fn fold<B: Backend>(
     values: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: &ConvGeometry,
@@ -181,7 +181,7 @@ pub(super) fn fold<B: Backend>(
 }
 
 /// `Q = DᵀD + λ₂I [n, n]` of `weight [n, c, k, k]`.
-pub(super) fn quadratic<B: Backend>(weight: FloatTensor<B>, lambda2: f64) -> FloatTensor<B> {
+pub(crate) fn quadratic<B: Backend>(weight: FloatTensor<B>, lambda2: f64) -> FloatTensor<B> {
     let [n, channels, height, width] = weight.shape().dims();
     let atoms = B::float_reshape(weight, Shape::new([n, channels * height * width]));
     let gram = B::float_matmul(atoms.clone(), B::float_transpose(atoms));
@@ -193,7 +193,7 @@ pub(super) fn quadratic<B: Backend>(weight: FloatTensor<B>, lambda2: f64) -> Flo
 }
 
 /// `I [n, n]`, made on the device: ones followed by rows of n zeros, reread in rows of n, lie on the diagonal.
-pub(super) fn identity<B: Backend>(n: usize, device: &Device<B>) -> FloatTensor<B> {
+pub(crate) fn identity<B: Backend>(n: usize, device: &Device<B>) -> FloatTensor<B> {
     let ones = B::float_ones(Shape::new([n, 1]), device, FloatDType::F32);
     let padded = B::float_cat(vec![ones, zeros::<B>([n, n], device)], 1);
     let flat = B::float_reshape(padded, Shape::new([n * (n + 1)]));
@@ -201,31 +201,31 @@ pub(super) fn identity<B: Backend>(n: usize, device: &Device<B>) -> FloatTensor<
 }
 
 /// At how many pixels of each image an atom is active `[b, n]`.
-pub(super) fn active_counts<B: Backend>(codes: FloatTensor<B>, geometry: &ConvGeometry) -> FloatTensor<B> {
+pub(crate) fn active_counts<B: Backend>(codes: FloatTensor<B>, geometry: &ConvGeometry) -> FloatTensor<B> {
     let planes = Shape::new([geometry.batch, geometry.atoms, geometry.pixels()]);
     let counts = B::float_sum_dim(B::float_reshape(indicator::<B>(codes), planes), 2);
     B::float_reshape(counts, Shape::new([geometry.batch, geometry.atoms]))
 }
 
 /// 1 where a value is positive, 0 elsewhere, also at NaN.
-pub(super) fn indicator<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn indicator<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     let mask = B::float_greater_elem(values.clone(), 0.0.into(), bool_dtype::<B>(&values));
     to_float::<B>(mask)
 }
 
 /// A mask as ones and zeros.
-pub(super) fn to_float<B: Backend>(mask: BoolTensor<B>) -> FloatTensor<B> {
+pub(crate) fn to_float<B: Backend>(mask: BoolTensor<B>) -> FloatTensor<B> {
     B::bool_into_float(mask, FloatDType::F32)
 }
 
 /// The type that masks have on the device of `tensor`.
-pub(super) fn bool_dtype<B: Backend>(tensor: &FloatTensor<B>) -> burn::tensor::BoolDType {
+pub(crate) fn bool_dtype<B: Backend>(tensor: &FloatTensor<B>) -> burn::tensor::BoolDType {
     get_or_init_device_settings::<B>(&tensor.device()).bool_dtype
 }
 
 /// The gradients that follow from γ: with `S = Σ γαᵀ`, `∂L/∂x = Dγ` folded back, `∂L/∂D = Σ xγᵀ − D(S + Sᵀ)`,
 /// `∂L/∂λ₁ = −Σ γ` and `∂L/∂λ₂ = −trace(S)`.
-pub(super) fn gradients<B: Backend>(
+pub(crate) fn gradients<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     codes: FloatTensor<B>,
@@ -260,7 +260,7 @@ pub(super) fn gradients<B: Backend>(
 ///
 /// burn's own gradient of a convolution's weight lets one unit walk the whole batch for each of these few numbers; on
 /// Mesa's software adapter it is silently wrong beyond 65,535 steps.
-pub(super) fn weight_gradient<B: Backend>(
+pub(crate) fn weight_gradient<B: Backend>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
     geometry: &ConvGeometry,

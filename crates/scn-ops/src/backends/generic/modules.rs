@@ -7,7 +7,7 @@ use scn_solver::ConvGeometry;
 use super::layer;
 
 /// As [`crate::Convolution::convolve2d`].
-pub(super) fn convolve2d<B: Backend>(
+pub(crate) fn convolve2d<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: ConvGeometry,
@@ -16,7 +16,7 @@ pub(super) fn convolve2d<B: Backend>(
 }
 
 /// As [`crate::Convolution::convolve2d_adjoint`].
-pub(super) fn convolve2d_adjoint<B: Backend>(
+pub(crate) fn convolve2d_adjoint<B: Backend>(
     values: FloatTensor<B>,
     weight: FloatTensor<B>,
     geometry: ConvGeometry,
@@ -25,7 +25,7 @@ pub(super) fn convolve2d_adjoint<B: Backend>(
 }
 
 /// As [`crate::ConvolutionVjp::convolve2d_weight_gradient`].
-pub(super) fn convolve2d_weight_gradient<B: Backend>(
+pub(crate) fn convolve2d_weight_gradient<B: Backend>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
     geometry: ConvGeometry,
@@ -34,7 +34,7 @@ pub(super) fn convolve2d_weight_gradient<B: Backend>(
 }
 
 /// As [`crate::BatchNorm::normalize_batch`].
-pub(super) fn normalize_batch<B: Backend>(
+pub(crate) fn normalize_batch<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
@@ -45,7 +45,7 @@ pub(super) fn normalize_batch<B: Backend>(
 }
 
 /// As [`crate::BatchNormVjp::normalize_batch_vjp`].
-pub(super) fn normalize_batch_vjp<B: Backend>(
+pub(crate) fn normalize_batch_vjp<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     mean: FloatTensor<B>,
@@ -66,7 +66,7 @@ macro_rules! by_burn {
                 weight: ::burn::backend::tensor::FloatTensor<Self>,
                 geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d::<Self>(x, weight, geometry)
+                $crate::backends::generic::modules::convolve2d::<Self>(x, weight, geometry)
             }
 
             fn convolve2d_adjoint(
@@ -74,7 +74,7 @@ macro_rules! by_burn {
                 weight: ::burn::backend::tensor::FloatTensor<Self>,
                 geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d_adjoint::<Self>(values, weight, geometry)
+                $crate::backends::generic::modules::convolve2d_adjoint::<Self>(values, weight, geometry)
             }
         }
 
@@ -84,7 +84,7 @@ macro_rules! by_burn {
                 grad: ::burn::backend::tensor::FloatTensor<Self>,
                 geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
-                $crate::backends::module_ops::convolve2d_weight_gradient::<Self>(x, grad, geometry)
+                $crate::backends::generic::modules::convolve2d_weight_gradient::<Self>(x, grad, geometry)
             }
         }
 
@@ -99,7 +99,7 @@ macro_rules! by_burn {
                 ::burn::backend::tensor::FloatTensor<Self>,
                 ::burn::backend::tensor::FloatTensor<Self>,
             ) {
-                $crate::backends::module_ops::normalize_batch::<Self>(x, weight, bias, epsilon)
+                $crate::backends::generic::modules::normalize_batch::<Self>(x, weight, bias, epsilon)
             }
         }
 
@@ -116,7 +116,9 @@ macro_rules! by_burn {
                 ::burn::backend::tensor::FloatTensor<Self>,
                 ::burn::backend::tensor::FloatTensor<Self>,
             ) {
-                $crate::backends::module_ops::normalize_batch_vjp::<Self>(x, weight, mean, variance, epsilon, grad)
+                $crate::backends::generic::modules::normalize_batch_vjp::<Self>(
+                    x, weight, mean, variance, epsilon, grad,
+                )
             }
 
             fn channel_moments(
@@ -125,9 +127,9 @@ macro_rules! by_burn {
                 ::burn::backend::tensor::FloatTensor<Self>,
                 ::burn::backend::tensor::FloatTensor<Self>,
             ) {
-                $crate::backends::layer::moments::<Self>(x)
+                $crate::backends::generic::layer::moments::<Self>(x)
             }
         }
     };
 }
-pub(super) use by_burn;
+pub(crate) use by_burn;
