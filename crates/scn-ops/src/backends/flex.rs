@@ -5,6 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, kernels};
 
+use super::autodiff::without_gradients;
 use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
@@ -31,6 +32,8 @@ fn normalization<'a>(
         of_batch: statistics == Statistics::Batch,
     }
 }
+
+without_gradients!(Flex);
 
 impl SparseCoding for Flex {
     fn sparse_code2d(

@@ -5,8 +5,9 @@ use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
 use scn_solver::{ConvGeometry, SolverOptions};
 
-use super::generic::modules::by_burn;
-use super::generic::{layer, solve};
+use super::autodiff::without_gradients;
+use super::generic::by_burn;
+use super::generic::{normalization, solve};
 use crate::{SparseCoding, SparseCodingVjp, Statistics};
 
 impl SparseCoding for NdArray {
@@ -20,7 +21,7 @@ impl SparseCoding for NdArray {
         options: SolverOptions,
         _: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let x = layer::normalized::<Self>(x, &mean, &scale);
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
         solve::forward::<Self>(x, weight, lambda1, geometry, options)
     }
 }
@@ -43,10 +44,11 @@ impl SparseCodingVjp for NdArray {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        let x = layer::normalized::<Self>(x, &mean, &scale);
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
         let gradients = solve::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
-        layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+        normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }
 
 by_burn!(NdArray);
+without_gradients!(NdArray);

@@ -10,35 +10,31 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Flex, TensorMetadata};
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, read_sync};
 use scn_solver::ConvGeometry;
 
 use crate::{Convergence, Convolution, ConvolutionVjp, ImplicitCode};
 
-/// Backends without autodiff have nothing to add to the codes.
+/// Implements the operation for a backend without autodiff, which has nothing to add to the codes.
 macro_rules! without_gradients {
     ($backend:ty) => {
-        impl ImplicitCode for $backend {
+        impl $crate::ImplicitCode for $backend {
             fn implicit_code2d(
-                _: FloatTensor<Self>,
-                _: FloatTensor<Self>,
-                _: FloatTensor<Self>,
-                codes: FloatTensor<Self>,
-                _: ConvGeometry,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::scn_solver::ConvGeometry,
                 _: f64,
-                _: Convergence,
-            ) -> FloatTensor<Self> {
+                _: $crate::Convergence,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
                 codes
             }
         }
     };
 }
-without_gradients!(Flex);
-#[cfg(feature = "wgpu")]
-without_gradients!(burn_cubecl::CubeBackend);
-#[cfg(feature = "ndarray")]
-without_gradients!(burn::backend::NdArray);
+pub(in crate::backends) use without_gradients;
 
 #[derive(Debug)]
 struct ImplicitCodeBackward;

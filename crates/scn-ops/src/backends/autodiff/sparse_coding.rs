@@ -1,5 +1,4 @@
-//! Records each operation as one of the autodiff graph, whose backward pass is its vector-Jacobian product; of a
-//! solve that is the implicit gradient.
+//! The sparse-coding layer; its backward pass is the implicit gradient.
 
 use burn::backend::autodiff::{
     Autodiff,
@@ -10,7 +9,7 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::FloatTensor;
 use scn_solver::{ConvGeometry, SolverOptions};
 
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use crate::{SparseCoding, SparseCodingVjp, Statistics};
 
 #[derive(Debug)]
 struct SparseCode2dBackward;
@@ -104,125 +103,6 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
             codes,
             FloatTensor::<Self>::new(solves),
             FloatTensor::<Self>::new(active),
-        )
-    }
-}
-
-#[derive(Debug)]
-struct Convolve2dBackward;
-
-impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dBackward {
-    /// x, weight, geometry.
-    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [node_x, node_weight] = ops.parents;
-        let grad = grads.consume::<B>(&ops.node);
-        let (x, weight, geometry) = ops.state;
-        if let Some(node) = node_x {
-            let grad_x = B::convolve2d_adjoint(grad.clone(), weight, geometry);
-            grads.register::<B>(node.id, grad_x);
-        }
-        if let Some(node) = node_weight {
-            let grad_weight = B::convolve2d_weight_gradient(x, grad, geometry);
-            grads.register::<B>(node.id, grad_weight);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Convolve2dAdjointBackward;
-
-impl<B: Convolution + ConvolutionVjp> Backward<B, 2> for Convolve2dAdjointBackward {
-    /// Values, weight, geometry.
-    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [node_values, node_weight] = ops.parents;
-        let grad = grads.consume::<B>(&ops.node);
-        let (values, weight, geometry) = ops.state;
-        if let Some(node) = node_values {
-            grads.register::<B>(node.id, B::convolve2d(grad.clone(), weight, geometry));
-        }
-        if let Some(node) = node_weight {
-            // The operation is bilinear: the signal takes the place of the input, the codes that of the output.
-            let grad_weight = B::convolve2d_weight_gradient(grad, values, geometry);
-            grads.register::<B>(node.id, grad_weight);
-        }
-    }
-}
-
-impl<B: Convolution + ConvolutionVjp, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
-    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
-        let parents = [x.node(), weight.node()];
-        let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let output = B::convolve2d(x.clone(), weight.clone(), geometry);
-        match Convolve2dBackward.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight, geometry), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        }
-    }
-
-    fn convolve2d_adjoint(
-        values: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        geometry: ConvGeometry,
-    ) -> FloatTensor<Self> {
-        let parents = [values.node(), weight.node()];
-        let (values, weight) = (values.into_primitive(), weight.into_primitive());
-        let output = B::convolve2d_adjoint(values.clone(), weight.clone(), geometry);
-        match Convolve2dAdjointBackward
-            .prepare::<C>(parents)
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prep) => prep.finish((values, weight, geometry), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct NormalizeBatchBackward;
-
-impl<B: BatchNormVjp> Backward<B, 3> for NormalizeBatchBackward {
-    /// x, weight, mean, variance, ε.
-    type State = ([FloatTensor<B>; 4], f64);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [node_x, node_weight, node_bias] = ops.parents;
-        let grad = grads.consume::<B>(&ops.node);
-        let ([x, weight, mean, variance], epsilon) = ops.state;
-        let (grad_x, grad_weight, grad_bias) = B::normalize_batch_vjp(x, weight, mean, variance, epsilon, grad);
-        for (node, grad) in [(node_x, grad_x), (node_weight, grad_weight), (node_bias, grad_bias)] {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, grad);
-            }
-        }
-    }
-}
-
-impl<B: BatchNorm + BatchNormVjp, C: CheckpointStrategy> BatchNorm for Autodiff<B, C> {
-    fn normalize_batch(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let parents = [x.node(), weight.node(), bias.node()];
-        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-        let (output, mean, variance) = B::normalize_batch(x.clone(), weight.clone(), bias, epsilon);
-        let output = match NormalizeBatchBackward.prepare::<C>(parents).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let state = ([x, weight, mean.clone(), variance.clone()], epsilon);
-                prep.finish(state, output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        };
-        (
-            output,
-            FloatTensor::<Self>::new(mean),
-            FloatTensor::<Self>::new(variance),
         )
     }
 }

@@ -29,9 +29,9 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use scn_solver::{ConvGeometry, Method, SolverOptions};
 
+use super::autodiff::without_gradients;
 use super::generic::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
-use super::generic::modules::by_burn;
-use super::generic::solve;
+use super::generic::{by_burn, convolution, normalization, solve};
 use crate::workgroup::{DeviceLimits, TilePlan};
 use crate::{SparseCoding, SparseCodingVjp, Statistics};
 use coordinate_descent::coordinate_descent_kernel;
@@ -60,7 +60,7 @@ impl SparseCoding for CubeBackend {
         _: Statistics,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let limits = limits_of(&x.client);
-        let x = layer::normalized::<Self>(x, &mean, &scale);
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
         forward(x, weight, lambda1, geometry, options, limits)
     }
 }
@@ -84,13 +84,14 @@ impl SparseCodingVjp for CubeBackend {
         FloatTensor<Self>,
     ) {
         let limits = limits_of(&x.client);
-        let x = layer::normalized::<Self>(x, &mean, &scale);
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
         let gradients = backward(x.clone(), weight, codes, grad_codes, geometry, options, limits);
-        layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+        normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }
 
 by_burn!(CubeBackend);
+without_gradients!(CubeBackend);
 
 /// What the device behind `client` lends to a workgroup.
 pub(crate) fn limits_of(client: &Client) -> DeviceLimits {
@@ -117,7 +118,7 @@ fn forward(
         return solve::forward::<CubeBackend>(x, weight, lambda1, geometry, options);
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
-    let correlations = input(layer::correlations::<CubeBackend>(x, weight, &geometry));
+    let correlations = input(convolution::convolve::<CubeBackend>(x, weight, &geometry));
     let (codes, solves) = launch.solve(correlations, input(lambda1), quadratic, &options);
     let active = layer::active_counts::<CubeBackend>(codes.clone(), &geometry);
     (codes, solves, active)

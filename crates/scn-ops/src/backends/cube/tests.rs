@@ -188,7 +188,11 @@ fn launches_go_on_where_the_one_before_stopped() {
             launch.sweeps = sweeps.unwrap_or(launch.sweeps);
             assert_eq!(launch.spans(12).count(), 12_usize.div_ceil(launch.sweeps as usize));
             let quadratic = launch.quadratic(weight.clone(), options.lambda2);
-            let correlations = input(layer::correlations::<CubeBackend>(x.clone(), weight.clone(), &geometry));
+            let correlations = input(convolution::convolve::<CubeBackend>(
+                x.clone(),
+                weight.clone(),
+                &geometry,
+            ));
             let (codes, solves) = launch.solve(correlations, lambda1.clone(), quadratic.clone(), &options);
             let gamma = launch.solve_implicit(codes.clone(), grad.clone(), quadratic, &options);
             (values(codes), values(solves), values(gamma))

@@ -1,14 +1,13 @@
-//! What surrounds the solves on every tensor backend: `Dᵀx` for all pixels as one convolution, `Q = DᵀD + λ₂I`, and
-//! the gradients that follow from the solution γ of the implicit system (Sun, Nasrabadi & Tran, arXiv:1701.08349,
-//! eqs. 11, 13 and 17). No patch matrix is ever formed.
+//! What surrounds the solves on every tensor backend: `Q = DᵀD + λ₂I`, and the gradients that follow from the solution γ
+//! of the implicit system (Sun, Nasrabadi & Tran, arXiv:1701.08349, eqs. 11, 13 and 17). No patch matrix is ever formed:
+//! `Dᵀx` of all pixels is one convolution.
 
-use burn::backend::ops::{ConvOptions, ConvTransposeOptions, PadMode};
 use burn::backend::tensor::{BoolTensor, Device, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{FloatDType, Shape, Slice};
 use scn_solver::ConvGeometry;
 
-use crate::Statistics;
+use super::convolution;
 
 /// Codes, solves and active counts, as [`crate::SparseCoding::sparse_code2d`] returns them.
 pub(crate) type Solution<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
@@ -69,117 +68,6 @@ pub(crate) fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
     [geometry.batch, 2, geometry.output_height(), geometry.output_width()]
 }
 
-/// `(x − mean)·scale` for each channel of `x [b, c, h, w]`.
-pub(crate) fn normalized<B: Backend>(
-    x: FloatTensor<B>,
-    mean: &FloatTensor<B>,
-    scale: &FloatTensor<B>,
-) -> FloatTensor<B> {
-    B::float_mul(B::float_sub(x, per_channel::<B>(mean)), per_channel::<B>(scale))
-}
-
-/// The gradient of `x`, given that of the `normalized` x: with means over batch and pixels
-/// `scale·(g − mean(g) − x̂·mean(g·x̂))` where the statistics are the batch's, else `scale·g`.
-fn through_normalization<B: Backend>(
-    grad: FloatTensor<B>,
-    normalized: FloatTensor<B>,
-    scale: &FloatTensor<B>,
-    statistics: Statistics,
-) -> FloatTensor<B> {
-    let scale = per_channel::<B>(scale);
-    if statistics == Statistics::Given {
-        return B::float_mul(grad, scale);
-    }
-    let projection = mean_of_channels::<B>(B::float_mul(grad.clone(), normalized.clone()));
-    let mean = mean_of_channels::<B>(grad.clone());
-    let centered = B::float_sub(B::float_sub(grad, mean), B::float_mul(normalized, projection));
-    B::float_mul(centered, scale)
-}
-
-/// The gradients of a layer whose input was normalised, given those with the `normalized` input in its place.
-pub(crate) fn before_normalization<B: Backend>(
-    (grad_x, weight, lambda1, lambda2): Gradients<B>,
-    normalized: FloatTensor<B>,
-    scale: &FloatTensor<B>,
-    statistics: Statistics,
-    wants_x: bool,
-) -> Gradients<B> {
-    let grad_x = match wants_x {
-        true => through_normalization::<B>(grad_x, normalized, scale, statistics),
-        false => nothing::<B>(&normalized.device()),
-    };
-    (grad_x, weight, lambda1, lambda2)
-}
-
-/// Mean and biased variance `[c]` of `x [b, c, h, w]`.
-pub(crate) fn moments<B: Backend>(x: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
-    let [_, channels, _, _] = x.shape().dims();
-    let flat = |tensor| B::float_reshape(tensor, Shape::new([channels]));
-    let mean = mean_of_channels::<B>(x.clone());
-    let centered = B::float_sub(x, mean.clone());
-    let variance = mean_of_channels::<B>(B::float_mul(centered.clone(), centered));
-    (flat(mean), flat(variance))
-}
-
-/// The mean over batch and pixels of each channel, `[1, c, 1, 1]`.
-fn mean_of_channels<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, channels, height, width] = x.shape().dims();
-    let planes = B::float_reshape(x, Shape::new([batch, channels, height * width]));
-    let mean = B::float_mean_dim(B::float_mean_dim(planes, 2), 0);
-    B::float_reshape(mean, Shape::new([1, channels, 1, 1]))
-}
-
-fn per_channel<B: Backend>(values: &FloatTensor<B>) -> FloatTensor<B> {
-    let channels = values.shape().num_elements();
-    B::float_reshape(values.clone(), Shape::new([1, channels, 1, 1]))
-}
-
-/// `Dᵀx [b, n, h', w']` of every patch.
-pub(crate) fn correlations<B: Backend>(
-    x: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    geometry: &ConvGeometry,
-) -> FloatTensor<B> {
-    if is_empty(geometry) {
-        return zeros::<B>(geometry.codes_shape(), &x.device());
-    }
-    let ConvGeometry {
-        stride,
-        padding,
-        dilation,
-        ..
-    } = *geometry;
-    let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], 1);
-    B::conv2d(x, weight, None, options)
-}
-
-/// The adjoint of [`correlations`]: `[b, c, h, w]` of `values [b, n, h', w']`.
-pub(crate) fn fold<B: Backend>(
-    values: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    geometry: &ConvGeometry,
-) -> FloatTensor<B> {
-    let ConvGeometry {
-        height,
-        width,
-        stride,
-        padding,
-        dilation,
-        ..
-    } = *geometry;
-    if is_empty(geometry) {
-        return zeros::<B>(geometry.input_shape(), &values.device());
-    }
-    // What the last window of a row or column leaves over, with the padding.
-    let left = |side: usize, windows: usize| side + 2 * padding - geometry.span() - stride * (windows - 1);
-    let left = [
-        left(height, geometry.output_height()),
-        left(width, geometry.output_width()),
-    ];
-    let options = ConvTransposeOptions::new([stride; 2], [padding; 2], left, [dilation; 2], 1);
-    B::conv_transpose2d(values, weight, None, options)
-}
-
 /// `Q = DᵀD + λ₂I [n, n]` of `weight [n, c, k, k]`.
 pub(crate) fn quadratic<B: Backend>(weight: FloatTensor<B>, lambda2: f64) -> FloatTensor<B> {
     let [n, channels, height, width] = weight.shape().dims();
@@ -235,8 +123,8 @@ pub(crate) fn gradients<B: Backend>(
     let n = geometry.atoms;
     let planes = Shape::new([geometry.batch, n, geometry.pixels()]);
     let weight_shape = weight.shape();
-    let grad_x = fold::<B>(gamma.clone(), weight.clone(), geometry);
-    let signal_part = weight_gradient::<B>(x, gamma.clone(), geometry);
+    let grad_x = convolution::adjoint::<B>(gamma.clone(), weight.clone(), geometry);
+    let signal_part = convolution::weight_gradient::<B>(x, gamma.clone(), geometry);
     let (codes, gamma) = (B::float_reshape(codes, planes.clone()), B::float_reshape(gamma, planes));
     let products = sum_of_products::<B>(gamma.clone(), codes.clone());
     let products = B::float_add(products.clone(), B::float_transpose(products));
@@ -255,59 +143,14 @@ pub(crate) fn gradients<B: Backend>(
     )
 }
 
-/// `Σ γxᵀ [n, c, k, k]` for `gamma [b, n, h', w']`, the gradient of a convolution's weight and the part of a dictionary's
-/// gradient that the signals have: one product with the image, shifted, for each place in the window.
-///
-/// burn's own gradient of a convolution's weight lets one unit walk the whole batch for each of these few numbers; on
-/// Mesa's software adapter it is silently wrong beyond 65,535 steps.
-pub(crate) fn weight_gradient<B: Backend>(
-    x: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    geometry: &ConvGeometry,
-) -> FloatTensor<B> {
-    let ConvGeometry {
-        batch,
-        channels,
-        atoms,
-        kernel,
-        stride,
-        padding,
-        dilation,
-        ..
-    } = *geometry;
-    if is_empty(geometry) {
-        return zeros::<B>(geometry.weight_shape(), &x.device());
-    }
-    let gamma = B::float_reshape(gamma, Shape::new([batch, atoms, geometry.pixels()]));
-    let pad = (padding, padding);
-    let padded = B::float_pad(x, &[(0, 0), (0, 0), pad, pad], PadMode::Constant(0.0));
-    let steps = |place: usize, outputs: usize| {
-        let offset = dilation * place;
-        let end = offset + stride * (outputs - 1) + 1;
-        Slice::new(offset as isize, Some(end as isize), stride as isize)
-    };
-    let shifted = (0..kernel * kernel).map(|place| {
-        let rows = steps(place / kernel, geometry.output_height());
-        let columns = steps(place % kernel, geometry.output_width());
-        let pixels = B::float_slice(padded.clone(), &[Slice::full(), Slice::full(), rows, columns]);
-        let pixels = B::float_reshape(pixels, Shape::new([batch, channels, geometry.pixels()]));
-        B::float_reshape(
-            sum_of_products::<B>(gamma.clone(), pixels),
-            Shape::new([atoms, channels, 1]),
-        )
-    });
-    let products = B::float_cat(shifted.collect(), 2);
-    B::float_reshape(products, Shape::new(geometry.weight_shape()))
-}
-
 /// `Σ abᵀ [m, n]` over all pixels of `a [b, m, p]` and `b [b, n, p]`: one product an image and their sum, as the sum
 /// over all pixels in one product would leave a GPU idle.
-fn sum_of_products<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn sum_of_products<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
     let sum = B::float_sum_dim(B::float_matmul(a, B::float_swap_dims(b, 1, 2)), 0);
     let [_, m, n] = sum.shape().dims();
     B::float_reshape(sum, Shape::new([m, n]))
 }
 
-fn zeros<B: Backend>(shape: impl Into<Shape>, device: &Device<B>) -> FloatTensor<B> {
+pub(super) fn zeros<B: Backend>(shape: impl Into<Shape>, device: &Device<B>) -> FloatTensor<B> {
     B::float_zeros(shape.into(), device, FloatDType::F32)
 }
