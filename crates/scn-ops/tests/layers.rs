@@ -100,7 +100,8 @@ fn every_shape_agrees_with_the_reference() {
         let exact = options(Method::CoordinateDescent, LAMBDA2, 1e-12, 100_000);
         let solution = reference::forward(&geometry, &x, &weight, &lambda1, &exact).expect("a solution");
         let grad_codes = random(1000 + seed as u64, solution.codes.len(), 1.0);
-        let gradients = reference::backward(&geometry, &x, &weight, &solution.codes, &grad_codes, &exact).expect("gradients");
+        let gradients =
+            reference::backward(&geometry, &x, &weight, &solution.codes, &grad_codes, &exact).expect("gradients");
         for (name, device) in devices() {
             for method in Method::ALL {
                 let what = format!("{sizes:?} on {name}, {}", method.name());

@@ -6,6 +6,7 @@ mod batch_norm;
 #[path = "../common/mod.rs"]
 mod common;
 mod convolution;
+mod fixtures;
 mod sparse_coding;
 
 use common::{relative_error, to_f64};

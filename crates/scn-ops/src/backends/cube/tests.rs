@@ -90,7 +90,9 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         },
         ..options(Method::CoordinateDescent)
     };
-    let codes = reference::forward(geometry, &x, &weight, &lambda1, &exact).unwrap().codes;
+    let codes = reference::forward(geometry, &x, &weight, &lambda1, &exact)
+        .unwrap()
+        .codes;
     for method in Method::ALL {
         let lambda1 = tensor(&lambda1, &[atoms]);
         let (found, _, active) = forward(
