@@ -1,5 +1,7 @@
 //! What a solve is asked for and what it reports.
 
+use crate::{SolverError, validation};
+
 /// The algorithm that minimises the non-negative elastic net (SCN eq. 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -36,6 +38,14 @@ pub struct ForwardOptions {
     pub max_iterations: usize,
 }
 
+impl ForwardOptions {
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for a tolerance that is no finite number of at least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("tolerance", &[self.tolerance])
+    }
+}
+
 /// How the implicit backward system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` is solved.
 ///
 /// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular; tolerance
@@ -50,6 +60,16 @@ pub struct BackwardOptions {
     pub max_iterations: usize,
 }
 
+impl BackwardOptions {
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for a ridge or a tolerance that is no finite number of at
+    /// least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("ridge", &[self.ridge])?;
+        validation::finite_and_nonnegative("tolerance", &[self.tolerance])
+    }
+}
+
 /// Everything a sparse-coding layer's solves depend on besides tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SolverOptions {
@@ -59,6 +79,23 @@ pub struct SolverOptions {
     pub forward: ForwardOptions,
     /// The backward solve.
     pub backward: BackwardOptions,
+}
+
+impl SolverOptions {
+    /// The checks that every solve makes of its options.
+    ///
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for λ₂, the ridge or a tolerance that is no finite number
+    /// of at least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        self.validate_lambda2()?;
+        self.forward.validate()?;
+        self.backward.validate()
+    }
+
+    pub(crate) fn validate_lambda2(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("lambda2", &[self.lambda2])
+    }
 }
 
 impl Default for SolverOptions {

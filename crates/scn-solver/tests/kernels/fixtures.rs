@@ -81,7 +81,7 @@ impl Case {
             _ => to_f32(&self.lambda1),
         };
         let options = options(self.lambda2, forward(method, 1e-7, 6000), backward(0.0, 1e-7, 6000));
-        let found = kernels::forward(geometry, &x, None, &weight, &lambda1, &options, level);
+        let found = kernels::forward(geometry, &x, None, &weight, &lambda1, &options, level).unwrap();
         assert_near(&format!("{name}: codes"), &found.codes, &self.codes, code_bound);
         let grad_codes = to_f32(&self.grad_codes);
         let found = kernels::backward(
@@ -94,7 +94,8 @@ impl Case {
             &options,
             true,
             level,
-        );
+        )
+        .unwrap();
         let grad_lambda1 = match self.grad_lambda1.len() {
             1 => vec![found.lambda1.iter().sum()],
             _ => found.lambda1,

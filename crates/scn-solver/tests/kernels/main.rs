@@ -7,6 +7,9 @@ mod batch_norm;
 mod common;
 mod convolution;
 mod fixtures;
+mod layer;
+mod refusals;
+mod scale;
 mod sparse_coding;
 
 use common::{relative_error, to_f64};

@@ -7,5 +7,6 @@ pub(super) mod coordinate_descent;
 pub(super) mod fista;
 pub(super) mod gauss_seidel;
 pub(super) mod quadratic;
+pub(super) mod scaling;
 pub(super) mod stopping;
 pub(super) mod sweeps;

@@ -22,7 +22,7 @@ use crate::kernels::solve::quadratic::Quadratic;
 use crate::kernels::solve::stopping::Stopping;
 use crate::kernels::solve::sweeps::{Halves, System};
 use crate::profile::{Part, Stopwatch};
-use crate::{BackwardOptions, ConvGeometry, SolverOptions};
+use crate::{BackwardOptions, ConvGeometry, SolverError, SolverOptions};
 
 /// Gradients of a loss with respect to everything the codes depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,10 @@ pub struct Gradients {
 /// `x [b, c, h, w]` before it is normalised, `weight [n, c, k, k]`, `codes` and `grad_codes` `[b, n, h', w']`. The
 /// gradient of x is computed where `wants_x` asks for it.
 ///
+/// # Errors
+/// [`SolverError::NotFinite`] for NaN or infinity in `weight`, λ₂, the ridge or the tolerance, or where finite atoms
+/// overflow in Q; [`SolverError::Negative`] for λ₂, the ridge or the tolerance below 0.
+///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
 pub fn backward(
@@ -54,7 +58,7 @@ pub fn backward(
     options: &SolverOptions,
     wants_x: bool,
     level: SimdLevel,
-) -> Gradients {
+) -> Result<Gradients, SolverError> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     if let Some(normalization) = &normalization {
@@ -64,6 +68,8 @@ pub fn backward(
     geometry.check("weight", weight, n * m);
     geometry.check("codes", codes, geometry.batch * n * pixels);
     geometry.check("grad_codes", grad_codes, codes.len());
+    options.validate_lambda2()?;
+    options.backward.validate()?;
     let mut gradients = Gradients {
         x: wants_x.then(|| vec![0.0; x.len()]),
         weight: vec![0.0; weight.len()],
@@ -71,12 +77,12 @@ pub fn backward(
         lambda2: 0.0,
     };
     if codes.is_empty() || image == 0 {
-        return gradients;
+        return Ok(gradients);
     }
     let shape = level.shape();
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
     let mut stopwatch = Stopwatch::start();
-    let quadratic = Quadratic::new(weight, n, m, diagonal, level);
+    let quadratic = Quadratic::new(weight, n, m, diagonal, level)?;
     let system = System::new(&quadratic, shape);
     let bordered = Bordered::new(&quadratic);
     stopwatch.lap_all(Part::Solver);
@@ -152,7 +158,7 @@ pub fn backward(
             }
         });
     stopwatch.lap_all(Part::Convolution);
-    gradients
+    Ok(gradients)
 }
 
 struct Layer<'a> {
