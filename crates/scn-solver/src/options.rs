@@ -48,8 +48,9 @@ impl ForwardOptions {
 
 /// How the implicit backward system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` is solved.
 ///
-/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular; tolerance
-/// and cap are those of the sweeps that solve it elsewhere.
+/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular, and refine the
+/// solution once where its residual is above the tolerance (or k·ε, if that is more, for k active atoms). The cap is that of
+/// the sweeps that solve what is not accurate then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackwardOptions {
     /// Added to the diagonal. The authors' program uses 1e-6; 0 is exact wherever `Q_ΛΛ` is regular.
@@ -120,7 +121,7 @@ impl Default for SolverOptions {
 /// What one solve reports: the certificate and its price.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SolveInfo {
-    /// FISTA iterations or sweeps spent.
+    /// FISTA iterations or sweeps spent. Of a system that the kernels factorised: 0, or 1 where the solution was refined.
     pub iterations: usize,
     /// Forward: the relative natural residual ρ of the KKT conditions. Backward: the relative residual of the system.
     pub residual: f64,

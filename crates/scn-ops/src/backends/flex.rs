@@ -43,13 +43,19 @@ fn normalization<'a>(
 /// a pixel that is not. A loss made of them ends a training with its own words.
 fn unsolved(geometry: &ConvGeometry, error: &SolverError) -> kernels::Solution {
     tracing::warn!("a sparse-coding layer has no codes: {error}");
-    let pixels = geometry.pixels();
-    let report = [vec![0.0; pixels], vec![f32::NAN; pixels]].concat();
     kernels::Solution {
         codes: vec![f32::NAN; geometry.codes_shape().iter().product()],
-        solves: report.repeat(geometry.batch),
+        solves: report(geometry),
         active: vec![0.0; geometry.batch * geometry.atoms],
     }
+}
+
+/// What is reported of solves that were not made: no iterations, and residuals that are not finite.
+fn report(geometry: &ConvGeometry) -> Vec<f32> {
+    let pixels = geometry.pixels();
+    [vec![0.0; pixels], vec![f32::NAN; pixels]]
+        .concat()
+        .repeat(geometry.batch)
 }
 
 /// [`unsolved`] for the gradients.
@@ -68,6 +74,7 @@ fn underivable(geometry: &ConvGeometry, wants_x: bool, error: &SolverError) -> k
         weight: vec![f32::NAN; atoms * geometry.patch()],
         lambda1: vec![f32::NAN; atoms],
         lambda2: f32::NAN,
+        solves: report(geometry),
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backward_systems;
+mod batch_independence;
 mod batch_norm;
 #[path = "../common/mod.rs"]
 mod common;

@@ -14,8 +14,8 @@ use crate::kernels::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use crate::kernels::solve::coordinate_descent::NonNegative;
 use crate::kernels::solve::fista::{Momentum, Step};
 use crate::kernels::solve::quadratic::Quadratic;
-use crate::kernels::solve::scaling::{multiply_rows, to_unit};
-use crate::kernels::solve::stopping::{Norms, Stopping, relative};
+use crate::kernels::solve::scaling::{lanes_to_unit, multiply_rows};
+use crate::kernels::solve::stopping::Stopping;
 use crate::kernels::solve::sweeps::{Halves, System};
 use crate::profile::{Part, Stopwatch};
 use crate::{ConvGeometry, ForwardOptions, Method, SolverError, SolverOptions, validation};
@@ -272,12 +272,12 @@ impl Scratch {
         if scaled {
             self.scale::<S, V>(simd);
         }
-        let (iterations, norms) = self.iterate::<S, R, V>(simd, layer);
+        let (iterations, relative) = self.iterate::<S, R, V>(simd, layer);
         if scaled {
             multiply_rows::<S, V>(simd, &mut self.codes, &self.scales[1]);
         }
         let (spent, residuals) = self.report.split_at_mut(width);
-        rows_mut::<S, V>(residuals)[0] = relative(simd, &norms);
+        rows_mut::<S, V>(residuals)[0] = relative;
         spent.fill(iterations as f32);
         if defective {
             let defects = self.defect[..pixels]
@@ -316,8 +316,9 @@ impl Scratch {
     #[inline(always)]
     fn scale<S: Simd, const V: usize>(&mut self, simd: S) {
         let [to, from] = &mut self.scales;
-        for ((to, from), &largest) in to.iter_mut().zip(from.iter_mut()).zip(self.largest.iter()) {
-            [*to, *from] = to_unit(largest);
+        let largest = rows::<S, V>(&self.largest)[0];
+        for v in 0..V {
+            [rows_mut::<S, V>(to)[0][v], rows_mut::<S, V>(from)[0][v]] = lanes_to_unit(simd, largest[v]);
         }
         multiply_rows::<S, V>(simd, &mut self.b, to);
         // Where the largest positive value is tiny, a negative one may leave the range. Its code is 0 in any case.
@@ -344,16 +345,16 @@ impl Scratch {
         }
     }
 
-    /// Iterates until every pixel's ρ is at most the tolerance; returns the iterations and the norms at the codes.
+    /// Iterates until every pixel's ρ is at most the tolerance; returns the iterations and ρ.
     #[inline(always)]
-    fn iterate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> (usize, Norms<S, V>) {
+    fn iterate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> (usize, [S::f32s; V]) {
         let Self { b, codes, state, .. } = self;
         let stopping = Stopping {
             tolerance: layer.options.tolerance as f32,
             max_iterations: layer.options.max_iterations,
             reference: None,
         };
-        match (&layer.solver, state) {
+        let (iterations, norms) = match (&layer.solver, state) {
             (
                 Solver::CoordinateDescent {
                     system,
@@ -370,6 +371,7 @@ impl Scratch {
                 momentum.solve::<S, R, V>(simd, step, b, codes, *restart, &stopping)
             }
             _ => unreachable!("the state is made for the layer's solver"),
-        }
+        };
+        (iterations, stopping.relative(simd, &norms))
     }
 }
