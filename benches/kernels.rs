@@ -59,6 +59,7 @@ impl Layer {
             options,
             SimdLevel::detect(),
         )
+        .expect("noise is finite")
     }
 
     fn backward(&self, codes: &[f32], options: &SolverOptions) -> kernels::Gradients {
@@ -73,6 +74,7 @@ impl Layer {
             true,
             SimdLevel::detect(),
         )
+        .expect("noise is finite")
     }
 }
 

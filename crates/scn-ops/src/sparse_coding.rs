@@ -108,10 +108,12 @@ pub struct SparseCodingGradients {
 /// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; a `placement` that is a number is a stride with
 /// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report.
 /// Gradients reach `x`, `weight` and `lambda1` by implicit differentiation of the optimality conditions. NaN or infinity in
-/// a patch gives NaN codes at its pixel after 0 iterations.
+/// a patch gives NaN codes at its pixel after 0 iterations; in the dictionary, its Gram matrix or λ₁ it gives NaN codes at
+/// all of them.
 ///
 /// # Panics
-/// Where the shapes do not form a layer (see [`ConvGeometry::new`]) or `lambda1` has neither 1 nor `n` values.
+/// Where the shapes do not form a layer (see [`ConvGeometry::new`]), `lambda1` has neither 1 nor `n` values, or
+/// [`SolverOptions::validate`] refuses the options.
 pub fn sparse_code2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -176,6 +178,7 @@ fn solve(
         geometry.atoms,
         geometry.atoms
     );
+    check(&options);
     let lambda1 = lambda1.expand([geometry.atoms]);
     let (mean, scale) = match x.device().is_autodiff() {
         true => (Tensor::from_inner(mean), Tensor::from_inner(scale)),
@@ -207,7 +210,7 @@ fn identity(x: &Tensor<4>) -> (Tensor<1>, Tensor<1>) {
 /// The vector-Jacobian product of [`sparse_code2d`] for `grad_codes [b, n, h', w']`, on tensors without autodiff.
 ///
 /// # Panics
-/// Where the shapes do not form a layer.
+/// Where the shapes do not form a layer, or [`SolverOptions::validate`] refuses the options.
 pub fn sparse_code2d_vjp(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -219,6 +222,7 @@ pub fn sparse_code2d_vjp(
     let geometry = geometry::of_input(&x, &weight, placement.into());
     geometry::check_codes("codes", &codes, &geometry);
     geometry::check_codes("grad_codes", &grad_codes, &geometry);
+    check(&options);
     let (mean, scale) = identity(&x);
     let (x, weight, lambda1, lambda2) = Dispatch::sparse_code2d_vjp(
         x.into_dispatch(),
@@ -237,5 +241,11 @@ pub fn sparse_code2d_vjp(
         weight: Tensor::from_dispatch(weight),
         lambda1: Tensor::from_dispatch(lambda1),
         lambda2: Tensor::from_dispatch(lambda2),
+    }
+}
+
+fn check(options: &SolverOptions) {
+    if let Err(error) = options.validate() {
+        panic!("options of a sparse-coding layer: {error}");
     }
 }

@@ -1,5 +1,7 @@
 //! What a solve is asked for and what it reports.
 
+use crate::{SolverError, validation};
+
 /// The algorithm that minimises the non-negative elastic net (SCN eq. 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -36,10 +38,19 @@ pub struct ForwardOptions {
     pub max_iterations: usize,
 }
 
+impl ForwardOptions {
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for a tolerance that is no finite number of at least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("tolerance", &[self.tolerance])
+    }
+}
+
 /// How the implicit backward system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` is solved.
 ///
-/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular; tolerance
-/// and cap are those of the sweeps that solve it elsewhere.
+/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular, and refine the
+/// solution once where its residual is above the tolerance (or k·ε, if that is more, for k active atoms). The cap is that of
+/// the sweeps that solve what is not accurate then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackwardOptions {
     /// Added to the diagonal. The authors' program uses 1e-6; 0 is exact wherever `Q_ΛΛ` is regular.
@@ -48,6 +59,16 @@ pub struct BackwardOptions {
     pub tolerance: f64,
     /// The cap on masked Gauss–Seidel sweeps.
     pub max_iterations: usize,
+}
+
+impl BackwardOptions {
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for a ridge or a tolerance that is no finite number of at
+    /// least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("ridge", &[self.ridge])?;
+        validation::finite_and_nonnegative("tolerance", &[self.tolerance])
+    }
 }
 
 /// Everything a sparse-coding layer's solves depend on besides tensors.
@@ -59,6 +80,23 @@ pub struct SolverOptions {
     pub forward: ForwardOptions,
     /// The backward solve.
     pub backward: BackwardOptions,
+}
+
+impl SolverOptions {
+    /// The checks that every solve makes of its options.
+    ///
+    /// # Errors
+    /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for λ₂, the ridge or a tolerance that is no finite number
+    /// of at least 0.
+    pub fn validate(&self) -> Result<(), SolverError> {
+        self.validate_lambda2()?;
+        self.forward.validate()?;
+        self.backward.validate()
+    }
+
+    pub(crate) fn validate_lambda2(&self) -> Result<(), SolverError> {
+        validation::finite_and_nonnegative("lambda2", &[self.lambda2])
+    }
 }
 
 impl Default for SolverOptions {
@@ -83,7 +121,7 @@ impl Default for SolverOptions {
 /// What one solve reports: the certificate and its price.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SolveInfo {
-    /// FISTA iterations or sweeps spent.
+    /// FISTA iterations or sweeps spent. Of a system that the kernels factorised: 0, or 1 where the solution was refined.
     pub iterations: usize,
     /// Forward: the relative natural residual ρ of the KKT conditions. Backward: the relative residual of the system.
     pub residual: f64,

@@ -24,7 +24,8 @@ fn the_sums_count_what_was_executed() {
     options.forward.tolerance = 0.0;
     options.forward.max_iterations = 4;
     let level = SimdLevel::detect();
-    let forward = |options: &SolverOptions| kernels::forward(&geometry, &x, None, &weight, &lambda1, options, level);
+    let forward =
+        |options: &SolverOptions| kernels::forward(&geometry, &x, None, &weight, &lambda1, options, level).unwrap();
 
     let solution = forward(&options);
     assert_eq!(profile::stop(), Profile::default(), "off by default");
@@ -63,7 +64,8 @@ fn the_sums_count_what_was_executed() {
         &options,
         true,
         level,
-    );
+    )
+    .unwrap();
     let found = profile::stop();
     // A Cholesky factorisation for each pixel's k active atoms: k³/6 multiply-adds and k² for two triangular systems.
     let plane = geometry.pixels();

@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
-use scn_solver::{ConvGeometry, SimdLevel, SolverOptions, kernels};
+use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 
 use super::autodiff::without_gradients;
 use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
@@ -35,6 +35,45 @@ fn normalization<'a>(
 
 without_gradients!(Flex);
 
+/// What stands for the codes of a problem that the kernels refuse for its values: numbers that are not finite, as those of
+/// a pixel that is not. A loss made of them ends a training with its own words.
+fn unsolved(geometry: &ConvGeometry, error: &SolverError) -> kernels::Solution {
+    tracing::warn!("a sparse-coding layer has no codes: {error}");
+    kernels::Solution {
+        codes: vec![f32::NAN; geometry.codes_shape().iter().product()],
+        solves: report(geometry),
+        active: vec![0.0; geometry.batch * geometry.atoms],
+    }
+}
+
+/// What is reported of solves that were not made: no iterations, and residuals that are not finite.
+fn report(geometry: &ConvGeometry) -> Vec<f32> {
+    let pixels = geometry.pixels();
+    [vec![0.0; pixels], vec![f32::NAN; pixels]]
+        .concat()
+        .repeat(geometry.batch)
+}
+
+/// [`unsolved`] for the gradients.
+fn underivable(geometry: &ConvGeometry, wants_x: bool, error: &SolverError) -> kernels::Gradients {
+    tracing::warn!("a sparse-coding layer has no gradients: {error}");
+    let ConvGeometry {
+        batch,
+        channels,
+        height,
+        width,
+        atoms,
+        ..
+    } = *geometry;
+    kernels::Gradients {
+        x: wants_x.then(|| vec![f32::NAN; batch * channels * height * width]),
+        weight: vec![f32::NAN; atoms * geometry.patch()],
+        lambda1: vec![f32::NAN; atoms],
+        lambda2: f32::NAN,
+        solves: report(geometry),
+    }
+}
+
 impl SparseCoding for Flex {
     fn sparse_code2d(
         x: FloatTensor<Self>,
@@ -57,6 +96,7 @@ impl SparseCoding for Flex {
             &options,
             SimdLevel::detect(),
         );
+        let solution = solution.unwrap_or_else(|error| unsolved(&geometry, &error));
         let solves = [geometry.batch, 2, geometry.output_height(), geometry.output_width()];
         (
             tensor(solution.codes, geometry.codes_shape()),
@@ -98,6 +138,7 @@ impl SparseCodingVjp for Flex {
             wants_x,
             SimdLevel::detect(),
         );
+        let gradients = gradients.unwrap_or_else(|error| underivable(&geometry, wants_x, &error));
         (
             optional(gradients.x, &geometry),
             tensor(gradients.weight, weight.shape()),

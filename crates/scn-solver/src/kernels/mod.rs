@@ -5,9 +5,9 @@
 //! depends on the geometry alone, and sums over the batch are taken in a fixed order: results do not depend on the
 //! number of threads. Plain convolutions and batch norm run on the same tiles.
 //!
-//! Modules use those above them in this list only: [`simd`] and [`aligned`] (vectors and their memory), [`product`],
-//! [`batch_norm`] and [`normalization`], [`pixels`] (how pixels lie) and [`solve`] (the systems of a tile),
-//! [`convolution`] and [`sparse_coding`].
+//! Modules use those before them in this list only: `simd` and `aligned` (vectors and their memory), `product`,
+//! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution` and
+//! `sparse_coding`.
 
 mod aligned;
 mod batch_norm;

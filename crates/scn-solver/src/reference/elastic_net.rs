@@ -28,8 +28,8 @@ impl<T: Scalar> Dictionary<T> {
     /// Computes `Q = DᵀD + λ₂I` and `L` for `D [m, n]`, row-major (column `j` is atom `j`).
     ///
     /// # Errors
-    /// [`SolverError::NotFinite`] for NaN or infinity in `dictionary` or `lambda2`, or in `Q` where finite atoms
-    /// overflow; [`SolverError::Negative`] for `lambda2 < 0`.
+    /// [`SolverError::NotFinite`] for NaN or infinity in `dictionary` or `lambda2`, or in `Q` or its largest eigenvalue
+    /// where finite atoms overflow; [`SolverError::Negative`] for `lambda2 < 0`.
     ///
     /// # Panics
     /// Where `dictionary` does not hold `m·n` values.
@@ -55,6 +55,7 @@ impl<T: Scalar> Dictionary<T> {
         }
         validation::finite("quadratic", &quadratic)?;
         let lipschitz = largest_eigenvalue(&quadratic, n);
+        validation::finite("largest eigenvalue", &[lipschitz])?;
         Ok(Self {
             m,
             n,

@@ -6,7 +6,7 @@
 //! `∂L/∂x = Dγ` (eq. 17), `∂L/∂D = Σ (x − Dα)γᵀ − Dγαᵀ = Σ xγᵀ − D(γαᵀ + αγᵀ)` (eq. 11), `∂L/∂λ₁ = −Σ γ` (eq. 13,
 //! per atom), and, differentiating eq. 7 by λ₂ in the same way, `∂L/∂λ₂ = −Σ αᵀγ`.
 
-use super::vector::{add_scaled, dot, multiply, norm};
+use super::vector::{add_scaled, dot, multiply, norm, scale, to_unit};
 use super::{Dictionary, Scalar, Scratch};
 use crate::{BackwardOptions, SolveInfo, SolverError, validation};
 
@@ -85,9 +85,8 @@ pub(crate) fn validate<T: Scalar>(
     grad_codes: &[T],
     options: &BackwardOptions,
 ) -> Result<(), SolverError> {
-    validation::finite_and_nonnegative("ridge", &[options.ridge])?;
+    options.validate()?;
     validation::finite("ridge", &[T::from_f64(options.ridge)])?;
-    validation::finite_and_nonnegative("tolerance", &[options.tolerance])?;
     validation::finite("x", x)?;
     validation::finite_and_nonnegative("codes", codes)?;
     validation::finite("grad_codes", grad_codes)
@@ -147,7 +146,7 @@ impl<'a, T: Scalar> Accumulator<'a, T> {
 }
 
 /// Solves `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ`, `γ = 0` elsewhere, by Gauss–Seidel sweeps over `Λ = {j : codesⱼ > 0}` from
-/// `γ = 0`; `residual` is left at `g_Λ − (Q_ΛΛ + ridge·I) γ_Λ`. A zero right-hand side takes no sweep.
+/// `γ = 0`, the right-hand side scaled to about 1; `residual` is working memory. A zero right-hand side takes no sweep.
 fn masked_gauss_seidel<T: Scalar>(
     dictionary: &Dictionary<T>,
     codes: &[T],
@@ -159,7 +158,9 @@ fn masked_gauss_seidel<T: Scalar>(
     let n = dictionary.atoms();
     let ridge = T::from_f64(options.ridge);
     let active = |j: usize| codes[j] > T::ZERO;
-    let mask = |j: usize| if active(j) { grad_codes[j] } else { T::ZERO };
+    let absolute = |value: T| if value < T::ZERO { T::ZERO - value } else { value };
+    let [to_unit, back] = to_unit((0..n).filter(|&j| active(j)).map(|j| absolute(grad_codes[j])));
+    let mask = |j: usize| if active(j) { to_unit * grad_codes[j] } else { T::ZERO };
     gamma.fill(T::ZERO);
     for j in 0..n {
         residual[j] = mask(j);
@@ -189,7 +190,7 @@ fn masked_gauss_seidel<T: Scalar>(
         dictionary.multiply_quadratic(gamma, residual);
         for j in 0..n {
             residual[j] = if active(j) {
-                grad_codes[j] - residual[j] - ridge * gamma[j]
+                mask(j) - residual[j] - ridge * gamma[j]
             } else {
                 T::ZERO
             };
@@ -197,5 +198,6 @@ fn masked_gauss_seidel<T: Scalar>(
         info.iterations += 1;
         info.residual = norm(residual.iter().map(|value| value.to_f64())) / right_side;
     }
+    scale(gamma, back);
     info
 }

@@ -28,6 +28,8 @@ pub trait Scalar:
     const ZERO: Self;
     /// The distance from 1 to the next larger number.
     const EPSILON: f64;
+    /// The largest k such that 2ᵏ and 2⁻ᵏ are both normal numbers.
+    const LARGEST_EXPONENT: i32;
 
     /// Rounds to the nearest number of this type.
     fn from_f64(value: f64) -> Self;
@@ -44,6 +46,7 @@ pub trait Scalar:
 impl Scalar for f32 {
     const ZERO: Self = 0.0;
     const EPSILON: f64 = f32::EPSILON as f64;
+    const LARGEST_EXPONENT: i32 = 126;
 
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -57,6 +60,7 @@ impl Scalar for f32 {
 impl Scalar for f64 {
     const ZERO: Self = 0.0;
     const EPSILON: f64 = f64::EPSILON;
+    const LARGEST_EXPONENT: i32 = 1022;
 
     fn from_f64(value: f64) -> Self {
         value

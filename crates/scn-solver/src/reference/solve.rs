@@ -2,6 +2,7 @@
 
 use super::coordinate_descent::coordinate_descent;
 use super::fista::fista;
+use super::vector::{scale, to_unit};
 use super::{Dictionary, Scalar, Scratch};
 use crate::{ForwardOptions, Method, SolveInfo, SolverError, validation};
 
@@ -47,7 +48,7 @@ pub fn solve<T: Scalar>(
 /// The checks of [`solve`] on values.
 pub(crate) fn validate<T: Scalar>(lambda1: &[T], x: &[T], options: &ForwardOptions) -> Result<(), SolverError> {
     validation::finite_and_nonnegative("lambda1", lambda1)?;
-    validation::finite_and_nonnegative("tolerance", &[options.tolerance])?;
+    options.validate()?;
     validation::finite("x", x)
 }
 
@@ -63,9 +64,14 @@ pub(crate) fn solve_validated<T: Scalar>(
     dictionary.assert_length("scratch", scratch.linear.len(), dictionary.atoms());
     dictionary.linear_term(x, lambda1, &mut scratch.linear);
     validation::finite("linear term", &scratch.linear)?;
-    Ok(match options.method {
+    // Codes are proportional to b, of which the positive values make them.
+    let [to_unit, back] = to_unit(scratch.linear.iter().map(|b| b.positive_part()));
+    scale(&mut scratch.linear, to_unit);
+    let info = match options.method {
         Method::Fista => fista(dictionary, options, false, codes, scratch),
         Method::FistaRestart => fista(dictionary, options, true, codes, scratch),
         Method::CoordinateDescent => coordinate_descent(dictionary, options, codes, scratch),
-    })
+    };
+    scale(codes, back);
+    Ok(info)
 }

@@ -40,3 +40,22 @@ pub(crate) fn multiply_transposed<T: Scalar>(matrix: &[T], a: &[T], result: &mut
         }
     }
 }
+
+/// Powers of two that take the largest of `sizes` to about 1 and back; both are 1 where it is 0. Multiplying by them
+/// rounds nothing: a problem and its multiple by a power of two are solved by the same digits, and squares neither
+/// overflow nor vanish.
+pub(crate) fn to_unit<T: Scalar>(sizes: impl Iterator<Item = T>) -> [T; 2] {
+    let largest = sizes.map(T::to_f64).fold(0.0, f64::max);
+    if largest == 0.0 {
+        return [T::from_f64(1.0); 2];
+    }
+    let exponent = (largest.log2().floor() as i32).clamp(-T::LARGEST_EXPONENT, T::LARGEST_EXPONENT);
+    [-exponent, exponent].map(|exponent| T::from_f64(2.0f64.powi(exponent)))
+}
+
+/// `values ← factor·values`.
+pub(crate) fn scale<T: Scalar>(values: &mut [T], factor: T) {
+    for value in values {
+        *value = factor * *value;
+    }
+}

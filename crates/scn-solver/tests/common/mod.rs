@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 // Every test program uses its own part.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod archive;
 mod problem;

@@ -168,7 +168,8 @@ fn codes_are_optimal_for_the_patches_of_the_definition() {
                     &case.lambda1,
                     &single(method),
                     level,
-                );
+                )
+                .unwrap();
                 let name = format!("{} at {}, {layer:?}", method.name(), level.name());
                 let codes = to_f64(&found.codes);
                 assert_eq!(codes.len(), layer.output_length());
@@ -255,7 +256,8 @@ fn gradients_of_the_kernels_are_those_of_the_reference() {
                 &single(Method::CoordinateDescent),
                 true,
                 level,
-            );
+            )
+            .unwrap();
             for (name, found, expected) in [
                 ("x", found.x.unwrap(), &expected.x),
                 ("weight", found.weight, &expected.weight),

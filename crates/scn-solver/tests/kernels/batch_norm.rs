@@ -137,7 +137,8 @@ fn a_normalisation_folded_into_a_layer_is_one_in_front_of_it() {
                     scale: &scale,
                     of_batch,
                 };
-                let found = kernels::forward(&geometry, &x, Some(normalization), &weight, &lambda1, &options, level);
+                let found =
+                    kernels::forward(&geometry, &x, Some(normalization), &weight, &lambda1, &options, level).unwrap();
                 assert_close(&format!("{name} codes"), &found.codes, &codes, 2e-5);
                 // The mask of the exact codes could differ in codes that rounding lifts from 0.
                 let gradients = reference::backward(
@@ -165,7 +166,8 @@ fn a_normalisation_folded_into_a_layer_is_one_in_front_of_it() {
                     &options,
                     true,
                     level,
-                );
+                )
+                .unwrap();
                 assert_close(&format!("{name} x"), &found.x.unwrap(), &grad_x, 2e-4);
                 assert_close(&format!("{name} weight"), &found.weight, &gradients.weight, 2e-4);
             }

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backward_systems;
+mod batch_independence;
 mod batch_norm;
 #[path = "../common/mod.rs"]
 mod common;
 mod convolution;
+mod fixtures;
+mod layer;
+mod refusals;
+mod scale;
 mod sparse_coding;
 
 use common::{relative_error, to_f64};

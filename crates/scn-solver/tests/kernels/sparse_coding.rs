@@ -1,75 +1,10 @@
 //! The sparse-coding layer against the reference solvers in f64.
 
-use scn_solver::{ConvGeometry, Method, SimdLevel, SolverOptions, kernels, reference};
+use scn_solver::{Method, SimdLevel, reference};
 
 use crate::assert_near;
-use crate::common::{Noise, to_f64};
-
-/// A random layer: x, weight, lambda1, grad_codes.
-#[derive(Clone)]
-struct Layer {
-    geometry: ConvGeometry,
-    x: Vec<f32>,
-    weight: Vec<f32>,
-    lambda1: Vec<f32>,
-    grad_codes: Vec<f32>,
-    options: SolverOptions,
-}
-
-impl Layer {
-    fn random(x: [usize; 4], weight: [usize; 4], stride: usize, lambda2: f64) -> Self {
-        let geometry = ConvGeometry::new(x, weight, stride).unwrap();
-        let mut noise = Noise::seeded(7);
-        let mut uniform = |len: usize, scale: f32| -> Vec<f32> {
-            let numbers = noise.uniform(len, -1.0, 1.0);
-            numbers.into_iter().map(|number| scale * number).collect()
-        };
-        let mut options = SolverOptions {
-            lambda2,
-            ..SolverOptions::default()
-        };
-        options.forward.tolerance = 2e-7;
-        options.forward.max_iterations = 5000;
-        options.backward.tolerance = 1e-6;
-        options.backward.max_iterations = 5000;
-        options.backward.ridge = 0.0;
-        let scale = (1.0 / geometry.patch().max(1) as f32).sqrt();
-        Self {
-            geometry,
-            x: uniform(x.iter().product(), 1.0),
-            weight: uniform(weight.iter().product(), 3.0 * scale),
-            lambda1: uniform(geometry.atoms, 0.1).iter().map(|v| v.abs()).collect(),
-            grad_codes: uniform(geometry.codes_shape().iter().product(), 1.0),
-            options,
-        }
-    }
-
-    fn forward(&self, level: SimdLevel) -> kernels::Solution {
-        kernels::forward(
-            &self.geometry,
-            &self.x,
-            None,
-            &self.weight,
-            &self.lambda1,
-            &self.options,
-            level,
-        )
-    }
-
-    fn backward(&self, codes: &[f32], level: SimdLevel) -> kernels::Gradients {
-        kernels::backward(
-            &self.geometry,
-            &self.x,
-            None,
-            &self.weight,
-            codes,
-            &self.grad_codes,
-            &self.options,
-            true,
-            level,
-        )
-    }
-}
+use crate::common::to_f64;
+use crate::layer::Layer;
 
 /// Shapes that leave partial tiles, tiles over several images, partial blocks of atoms, and one of each special size.
 fn layers() -> Vec<Layer> {

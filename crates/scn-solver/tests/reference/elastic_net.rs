@@ -359,6 +359,62 @@ fn the_certificate_holds_at_any_scale() {
     }
 }
 
+/// Powers of two round nothing, so that not one bit may differ; not even where squares would vanish or overflow.
+#[test]
+fn codes_of_a_problem_times_a_power_of_two_are_the_codes_times_it() {
+    let problem = Problem::random(705, [9, 14, 4], 0.05, 0.01);
+    for method in Method::ALL {
+        let options = forward(method, 1e-9, 10_000);
+        let (codes, infos) = encode(&problem, &options);
+        assert!(codes.iter().any(|&code| code > 0.0));
+        for exponent in [-700, -50, 33, 700] {
+            let scaled = |values: &[f64]| {
+                values
+                    .iter()
+                    .map(|value| value * 2.0f64.powi(exponent))
+                    .collect::<Vec<_>>()
+            };
+            let moved = Problem {
+                x: scaled(&problem.x),
+                lambda1: scaled(&problem.lambda1),
+                ..problem.clone()
+            };
+            assert_eq!(
+                encode(&moved, &options),
+                (scaled(&codes), infos.clone()),
+                "{} at 2^{exponent}",
+                method.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn single_precision_codes_do_not_depend_on_the_scale() {
+    let problem = Problem::random(706, [9, 14, 4], 0.05, 0.01);
+    let dictionary = Dictionary::<f32>::new(&to_f32(&problem.dictionary), [9, 14], 0.01).unwrap();
+    let mut scratch = Scratch::new(&dictionary);
+    let mut encode = |factor: f32, method| {
+        let scaled = |values: &[f64]| -> Vec<f32> { values.iter().map(|&value| value as f32 * factor).collect() };
+        let mut codes = vec![0.0; 4 * 14];
+        let (lambda1, x) = (scaled(&problem.lambda1), scaled(&problem.x));
+        let options = forward(method, 1e-6, 5_000);
+        let infos = solve(&dictionary, &lambda1, &x, &options, &mut codes, &mut scratch).unwrap();
+        assert!(infos.iter().all(|info| info.residual <= 1e-6), "{factor:e}: {infos:?}");
+        codes
+            .iter()
+            .map(|&code| f64::from(code) / f64::from(factor))
+            .collect::<Vec<f64>>()
+    };
+    for method in Method::ALL {
+        let expected = encode(1.0, method);
+        for factor in [1e-25, 1e-15, 1e10, 1e20] {
+            let error = relative_error(&encode(factor, method), &expected);
+            assert!(error <= 1e-4, "{} at {factor:e}: off by {error:e}", method.name());
+        }
+    }
+}
+
 #[test]
 fn problems_of_a_batch_do_not_depend_on_one_another() {
     let problem = Problem::random(800, [9, 14, 5], 0.05, 0.01);

@@ -213,6 +213,27 @@ fn the_reported_residual_is_the_defined_one_and_the_cap_holds() {
     }
 }
 
+/// Powers of two round nothing, so that not one bit may differ; not even where squares would vanish or overflow.
+#[test]
+fn gradients_times_a_power_of_two_give_the_gradients_times_it() {
+    let problem = Problem::random(6, [12, 9, 3], 0.02, 0.01);
+    let (codes, grad_codes) = (codes(&problem), random_grad_codes(&problem));
+    let options = backward(0.0, 1e-9, 1_000);
+    let (expected, infos) = gradients(&problem, &codes, &grad_codes, &options);
+    for exponent in [-700, -50, 33, 700] {
+        let scaled = |values: &[f64]| {
+            values
+                .iter()
+                .map(|value| value * 2.0f64.powi(exponent))
+                .collect::<Vec<_>>()
+        };
+        let (found, reports) = gradients(&problem, &codes, &scaled(&grad_codes), &options);
+        assert_eq!(reports, infos);
+        assert_eq!(found.x, scaled(&expected.x));
+        assert_eq!(found.lambda1, scaled(&expected.lambda1));
+    }
+}
+
 #[test]
 fn problems_without_active_atoms_add_nothing() {
     let problem = Problem {

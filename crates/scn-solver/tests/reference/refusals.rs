@@ -43,6 +43,12 @@ fn dictionaries_are_refused() {
         "quadratic",
         3
     ));
+    // Every entry of Q is finite, its largest eigenvalue is not.
+    assert!(not_finite(
+        Dictionary::new(&[1.7e19f32; 5], [1, 5], 0.0),
+        "largest eigenvalue",
+        0
+    ));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use pulp::Simd;
 
 use super::quadratic::Quadratic;
 use super::stopping::{Norms, Stopping};
+use crate::SolverError;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::product::{Packed, product};
 use crate::kernels::simd::{TileShape, for_each_row, mul_add, rows, rows_mut};
@@ -16,34 +17,44 @@ use crate::kernels::simd::{TileShape, for_each_row, mul_add, rows, rows_mut};
 /// `I − Q/L` of `n` atoms, padded to whole blocks with atoms that stay 0.
 pub(crate) struct Step {
     matrix: Packed,
-    /// `1/L`.
-    inverse_lipschitz: f32,
-    atoms: usize,
+    /// What each row of the right-hand side is multiplied by: `1/L`, 0 for zero atoms and for the padding.
+    scales: Vec<f32>,
 }
 
 impl Step {
-    pub(crate) fn new(quadratic: &Quadratic, shape: TileShape) -> Self {
+    /// # Errors
+    /// Those of [`Quadratic::lipschitz`].
+    pub(crate) fn new(quadratic: &Quadratic, shape: TileShape) -> Result<Self, SolverError> {
         let n = quadratic.atoms();
         let padded = n.next_multiple_of(shape.block);
-        let inverse_lipschitz = 1.0 / quadratic.lipschitz();
-        Self {
+        let inverse_lipschitz = 1.0 / quadratic.lipschitz()?;
+        let mut scales: Vec<f32> = (0..n)
+            .map(|j| {
+                if quadratic.at(j, j) > 0.0 {
+                    inverse_lipschitz
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        scales.resize(padded, 0.0);
+        Ok(Self {
             matrix: Packed::new(padded, padded, shape.block, |j, k| match (j < n && k < n, j == k) {
                 (false, _) => 0.0,
                 (true, own) => f32::from(own) - quadratic.at(j, k) * inverse_lipschitz,
             }),
-            inverse_lipschitz,
-            atoms: padded,
-        }
+            scales,
+        })
     }
 
     /// Atoms, padded.
     pub(crate) fn atoms(&self) -> usize {
-        self.atoms
+        self.scales.len()
     }
 
-    /// What the right-hand side is to be multiplied by.
-    pub(crate) fn scale(&self) -> f32 {
-        self.inverse_lipschitz
+    /// What row j of the right-hand side is to be multiplied by.
+    pub(crate) fn scale(&self, j: usize) -> f32 {
+        self.scales[j]
     }
 }
 
@@ -122,7 +133,7 @@ impl Momentum {
         let known = if from_zero { &codes[..0] } else { codes };
         let other = rows_mut::<S, V>(&mut self.other);
         let target = rows_mut::<S, V>(&mut self.target);
-        for block in 0..step.atoms / R {
+        for block in 0..step.atoms() / R {
             let first = block * R;
             let mut acc = [[zero; V]; R];
             acc.copy_from_slice(&rhs[first..first + R]);

@@ -3,6 +3,9 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::scaling::to_unit;
+use crate::{SolverError, validation};
+
 use crate::kernels::aligned::Aligned;
 use crate::kernels::product::{Packed, product};
 use crate::kernels::simd::{SimdLevel, TileTask, rows, rows_mut};
@@ -13,6 +16,9 @@ const POWER_ITERATIONS: usize = 40;
 const LIPSCHITZ_MARGIN: f32 = 1.01;
 
 /// `Q [n, n]`.
+///
+/// An atom whose squared norm, with the diagonal, is no normal f32 counts as zero: its row and column are, and its code
+/// stays 0.
 pub(crate) struct Quadratic {
     values: Vec<f32>,
     atoms: usize,
@@ -20,12 +26,33 @@ pub(crate) struct Quadratic {
 
 impl Quadratic {
     /// Of `weight [n, m]`, one atom a row; `diagonal` is λ₂ or the backward ridge on top of it.
-    pub(crate) fn new(weight: &[f32], n: usize, m: usize, diagonal: f32, level: SimdLevel) -> Self {
+    ///
+    /// # Errors
+    /// [`SolverError::NotFinite`] for NaN or infinity in `weight`, or in Q where finite atoms overflow.
+    pub(crate) fn new(
+        weight: &[f32],
+        n: usize,
+        m: usize,
+        diagonal: f32,
+        level: SimdLevel,
+    ) -> Result<Self, SolverError> {
         let mut values = gram(weight, n, m, level);
         for j in 0..n {
             values[j * n + j] += diagonal;
         }
-        Self { values, atoms: n }
+        if let Err(overflow) = validation::finite("quadratic", &values) {
+            validation::finite("weight", weight)?;
+            return Err(overflow);
+        }
+        for j in 0..n {
+            if !values[j * n + j].is_normal() {
+                for k in 0..n {
+                    values[j * n + k] = 0.0;
+                    values[k * n + j] = 0.0;
+                }
+            }
+        }
+        Ok(Self { values, atoms: n })
     }
 
     /// Atoms `n`.
@@ -39,8 +66,13 @@ impl Quadratic {
     }
 
     /// An upper estimate of `λ_max(Q)`, 1 for the zero matrix.
-    pub(crate) fn lipschitz(&self) -> f32 {
-        lipschitz(&self.values, self.atoms)
+    ///
+    /// # Errors
+    /// [`SolverError::NotFinite`] where it overflows.
+    pub(crate) fn lipschitz(&self) -> Result<f32, SolverError> {
+        let largest = lipschitz(&self.values, self.atoms);
+        validation::finite("largest eigenvalue", &[largest])?;
+        Ok(largest)
     }
 }
 
@@ -109,16 +141,21 @@ impl TileTask for GramRows<'_> {
     }
 }
 
-/// An upper estimate of the largest eigenvalue of the symmetric, positive semidefinite `q [n, n]`.
+/// An upper estimate of the largest eigenvalue of the symmetric, positive semidefinite `q [n, n]`; infinite where it
+/// overflows.
 fn lipschitz(q: &[f32], n: usize) -> f32 {
+    // Scaled by a power of two, which changes no digit, so that no square overflows or vanishes.
+    let largest = q.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 {
+        return 1.0;
+    }
+    let [scale, inverse] = to_unit(largest);
+    let q: Vec<f32> = q.iter().map(|value| scale * value).collect();
     let row_sums = || {
         q.chunks_exact(n.max(1))
             .map(|row| row.iter().map(|v| v.abs()).sum::<f32>())
     };
     let bound = row_sums().fold(0.0, f32::max);
-    if bound == 0.0 {
-        return 1.0;
-    }
     // Row sums favour the leading eigenvector, and are never orthogonal to it where Q ≥ 0.
     let mut vector: Vec<f32> = row_sums().collect();
     let mut largest = 0.0;
@@ -128,7 +165,7 @@ fn lipschitz(q: &[f32], n: usize) -> f32 {
         vector = q.chunks_exact(n).map(|row| dot(row, &vector)).collect();
         largest = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     }
-    (LIPSCHITZ_MARGIN * largest).min(bound)
+    inverse * (LIPSCHITZ_MARGIN * largest).min(bound)
 }
 
 /// A dot product with independent partial sums, which the compiler turns into vectors.

@@ -4,6 +4,9 @@ use pulp::Simd;
 
 use crate::kernels::simd::all_within;
 
+/// Tolerances beyond this accept as much as this.
+const LARGEST_TOLERANCE: f32 = 1e9;
+
 /// Squared norms per pixel of a tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Norms<S: Simd, const V: usize> {
@@ -36,23 +39,26 @@ impl<S: Simd, const V: usize> Stopping<S, V> {
     /// Whether the residuals after so many iterations are small enough, or the cap is reached.
     #[inline(always)]
     pub(crate) fn ends(&self, simd: S, iterations: usize, norms: &Norms<S, V>) -> bool {
-        let factor = simd.splat_f32s(self.tolerance * self.tolerance);
+        // At most, so that zero times it is not NaN.
+        let tolerance = self.tolerance.min(LARGEST_TOLERANCE);
+        let factor = simd.splat_f32s(tolerance * tolerance);
         let mut limits = self.reference.unwrap_or(norms.values);
         for limit in &mut limits {
             *limit = simd.mul_f32s(factor, *limit);
         }
         iterations == self.max_iterations || all_within(simd, norms.residual, limits)
     }
-}
 
-/// The relative residual of each pixel; 0 where the residual is, whatever it is relative to.
-#[inline(always)]
-pub(crate) fn relative<S: Simd, const V: usize>(simd: S, norms: &Norms<S, V>) -> [S::f32s; V] {
-    let zero = simd.splat_f32s(0.0);
-    let mut relative = norms.residual;
-    for v in 0..V {
-        let ratio = simd.sqrt_f32s(simd.div_f32s(relative[v], norms.values[v]));
-        relative[v] = simd.select_f32s(simd.equal_f32s(relative[v], zero), zero, ratio);
+    /// The relative residual of each pixel; 0 where the residual is, whatever it is relative to.
+    #[inline(always)]
+    pub(crate) fn relative(&self, simd: S, norms: &Norms<S, V>) -> [S::f32s; V] {
+        let zero = simd.splat_f32s(0.0);
+        let sizes = self.reference.unwrap_or(norms.values);
+        let mut relative = norms.residual;
+        for v in 0..V {
+            let ratio = simd.sqrt_f32s(simd.div_f32s(relative[v], sizes[v]));
+            relative[v] = simd.select_f32s(simd.equal_f32s(relative[v], zero), zero, ratio);
+        }
+        relative
     }
-    relative
 }

@@ -32,11 +32,7 @@ impl System {
         let padded = n.next_multiple_of(shape.block);
         let mut diagonal: Vec<f32> = (0..n).map(|j| quadratic.at(j, j)).collect();
         diagonal.resize(padded, 0.0);
-        let inverse = |&q: &f32| {
-            let inverse = 1.0 / q;
-            if q > 0.0 && inverse.is_finite() { inverse } else { 0.0 }
-        };
-        let inverse_diagonal: Vec<f32> = diagonal.iter().map(inverse).collect();
+        let inverse_diagonal: Vec<f32> = diagonal.iter().map(|&q| if q > 0.0 { 1.0 / q } else { 0.0 }).collect();
         Self {
             coupling: Packed::new(padded, padded, shape.block, |j, k| {
                 let apart = j < n && k < n && j != k;

@@ -3,7 +3,7 @@
 //! With `Q_ΛΛ γ_Λ = g_Λ`: `∂L/∂x = Dγ`, `∂L/∂D = Σ xγᵀ − D Σ (γαᵀ + αγᵀ)`, `∂L/∂λ₁ = −Σ γ`, `∂L/∂λ₂ = −Σ αᵀγ`
 //! (Sun, Nasrabadi & Tran, arXiv:1701.08349, appendix B).
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::kernels::aligned::Aligned;
@@ -15,14 +15,13 @@ use crate::kernels::pixels::planes::{Planes, Source};
 use crate::kernels::pixels::tile::Tile;
 use crate::kernels::pixels::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
 use crate::kernels::pixels::window::Window;
-use crate::kernels::simd::{SimdLevel, TileShape, TileTask, masked, mul_add, rows, rows_mut};
-use crate::kernels::solve::cholesky::{Bordered, Cholesky};
-use crate::kernels::solve::gauss_seidel::Masked;
+use crate::kernels::simd::{SimdLevel, TileShape, TileTask, rows};
+use crate::kernels::solve::active_sets::{ActiveSets, Bordered, Outcome, Systems};
+use crate::kernels::solve::gauss_seidel::Sweeps;
 use crate::kernels::solve::quadratic::Quadratic;
-use crate::kernels::solve::stopping::Stopping;
-use crate::kernels::solve::sweeps::{Halves, System};
+use crate::kernels::solve::sweeps::System;
 use crate::profile::{Part, Stopwatch};
-use crate::{BackwardOptions, ConvGeometry, SolverOptions};
+use crate::{BackwardOptions, ConvGeometry, SolverError, SolverOptions};
 
 /// Gradients of a loss with respect to everything the codes depend on.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,12 +34,20 @@ pub struct Gradients {
     pub lambda1: Vec<f32>,
     /// Of the scalar λ₂.
     pub lambda2: f32,
+    /// `[b, 2, h', w']`: the price and the relative residual `‖g_Λ − (Q_ΛΛ + ridge·I) γ_Λ‖/‖g_Λ‖` of every pixel's system.
+    /// The price is 0 where the system was factorised, 1 where the solution was refined once, and the number of sweeps
+    /// where it was not accurate then. NaN is the residual where a pixel's `g_Λ` is not finite.
+    pub solves: Vec<f32>,
 }
 
 /// The vector-Jacobian product of [`super::forward`] at its solution.
 ///
 /// `x [b, c, h, w]` before it is normalised, `weight [n, c, k, k]`, `codes` and `grad_codes` `[b, n, h', w']`. The
 /// gradient of x is computed where `wants_x` asks for it.
+///
+/// # Errors
+/// [`SolverError::NotFinite`] for NaN or infinity in `weight`, λ₂, the ridge or the tolerance, or where finite atoms
+/// overflow in Q; [`SolverError::Negative`] for λ₂, the ridge or the tolerance below 0.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
@@ -54,7 +61,7 @@ pub fn backward(
     options: &SolverOptions,
     wants_x: bool,
     level: SimdLevel,
-) -> Gradients {
+) -> Result<Gradients, SolverError> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     if let Some(normalization) = &normalization {
@@ -64,21 +71,24 @@ pub fn backward(
     geometry.check("weight", weight, n * m);
     geometry.check("codes", codes, geometry.batch * n * pixels);
     geometry.check("grad_codes", grad_codes, codes.len());
+    options.validate_lambda2()?;
+    options.backward.validate()?;
     let mut gradients = Gradients {
         x: wants_x.then(|| vec![0.0; x.len()]),
         weight: vec![0.0; weight.len()],
         lambda1: vec![0.0; n],
         lambda2: 0.0,
+        solves: vec![0.0; geometry.batch * 2 * pixels],
     };
     if codes.is_empty() || image == 0 {
-        return gradients;
+        return Ok(gradients);
     }
     let shape = level.shape();
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
     let mut stopwatch = Stopwatch::start();
-    let quadratic = Quadratic::new(weight, n, m, diagonal, level);
+    let quadratic = Quadratic::new(weight, n, m, diagonal, level)?;
     let system = System::new(&quadratic, shape);
-    let bordered = Bordered::new(&quadratic);
+    let bordered = Bordered::new(&quadratic, shape);
     stopwatch.lap_all(Part::Solver);
     let layer = Layer {
         geometry,
@@ -99,23 +109,25 @@ pub fn backward(
     let tasks = x
         .par_chunks(images * image)
         .zip(codes.par_chunks(images * n * pixels))
-        .zip(grad_codes.par_chunks(images * n * pixels));
-    let run = |x, codes, grad_codes, grad_x| {
+        .zip(grad_codes.par_chunks(images * n * pixels))
+        .zip(gradients.solves.par_chunks_mut(images * 2 * pixels));
+    let run = |x, codes, grad_codes, solves, grad_x| {
         level.run(Task {
             layer: &layer,
             x,
             codes,
             grad_codes,
+            solves,
             grad_x,
         })
     };
     let sums: Vec<Sums> = match &mut gradients.x {
         Some(grad_x) => tasks
             .zip(grad_x.par_chunks_mut(images * image))
-            .map(|(((x, codes), grad_codes), grad_x)| run(x, codes, grad_codes, Some(grad_x)))
+            .map(|((((x, codes), grad_codes), solves), grad_x)| run(x, codes, grad_codes, solves, Some(grad_x)))
             .collect(),
         None => tasks
-            .map(|((x, codes), grad_codes)| run(x, codes, grad_codes, None))
+            .map(|(((x, codes), grad_codes), solves)| run(x, codes, grad_codes, solves, None))
             .collect(),
     };
     stopwatch.skip();
@@ -152,7 +164,7 @@ pub fn backward(
             }
         });
     stopwatch.lap_all(Part::Convolution);
-    gradients
+    Ok(gradients)
 }
 
 struct Layer<'a> {
@@ -185,6 +197,7 @@ struct Task<'a> {
     x: &'a [f32],
     codes: &'a [f32],
     grad_codes: &'a [f32],
+    solves: &'a mut [f32],
     grad_x: Option<&'a mut [f32]>,
 }
 
@@ -221,7 +234,8 @@ impl TileTask for Task<'_> {
         let groups = self.x.chunks(images * image);
         let groups = groups.zip(self.codes.chunks(images * n * pixels));
         let groups = groups.zip(self.grad_codes.chunks(images * n * pixels));
-        for (group, ((x, codes), grad_codes)) in groups.enumerate() {
+        let groups = groups.zip(self.solves.chunks_mut(images * 2 * pixels));
+        for (group, (((x, codes), grad_codes), solves)) in groups.enumerate() {
             let count = x.len() / image;
             planes.fill(x, *normalization);
             stopwatch.lap(Part::Convolution, 0);
@@ -230,6 +244,7 @@ impl TileTask for Task<'_> {
                 tile.load(codes, n, &mut scratch.codes);
                 tile.load(grad_codes, n, &mut scratch.rhs);
                 let operations = scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
+                tile.store(&scratch.report, 2, solves);
                 stopwatch.lap(Part::Solver, 2 * operations as u64);
                 scratch.take_gamma::<S, V>(simd, first);
                 if let Some(reader) = &mut reader {
@@ -270,13 +285,14 @@ impl TileTask for Task<'_> {
 /// What one tile needs, allocated once a task. Rows are `[pixels of the tile]`.
 struct Scratch {
     codes: Aligned,
-    mask: Aligned,
-    /// `g_Λ`, divided by the diagonal of Q.
     rhs: Aligned,
     gamma: Aligned,
+    /// The price of each pixel's solve, and its residual.
+    report: Aligned,
     transposed: Transposed,
-    cholesky: Cholesky,
-    halves: Halves,
+    active_sets: ActiveSets,
+    outcome: Outcome,
+    sweeps: Sweeps,
     sums: Sums,
 }
 
@@ -287,12 +303,13 @@ impl Scratch {
         let rows = || Aligned::zeros(atoms * shape.width);
         Self {
             codes: rows(),
-            mask: rows(),
             rhs: rows(),
             gamma: rows(),
+            report: Aligned::zeros(2 * shape.width),
             transposed: Transposed::new(layer.images * layer.geometry.pixels(), n, shape),
-            cholesky: Cholesky::new(n, shape),
-            halves: Halves::new(atoms, shape.width),
+            active_sets: ActiveSets::new(n, shape),
+            outcome: Outcome::new(shape.width),
+            sweeps: Sweeps::new(atoms, shape.width),
             sums: Sums {
                 patches: PatchSums::new(m, n, shape),
                 codes: PatchSums::new(n, n, shape),
@@ -305,44 +322,31 @@ impl Scratch {
     /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile of `pixels` pixels; γ is 0 in idle lanes. Returns the multiply-adds.
     #[inline(always)]
     fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
-        let (codes, rhs, gamma) = (&self.codes, &self.rhs, &mut self.gamma);
-        match self.cholesky.solve::<S, V>(simd, &layer.bordered, codes, rhs, gamma) {
-            Some(operations) => operations,
-            None => layer.geometry.atoms.pow(2) * pixels * self.sweep::<S, R, V>(simd, layer),
-        }
-    }
-
-    /// [`Self::solve`] by masked Gauss–Seidel sweeps; returns their number.
-    #[inline(always)]
-    fn sweep<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> usize {
-        let zero = simd.splat_f32s(0.0);
-        let all = simd.transmute_f32s_u32s(simd.splat_u32s(u32::MAX));
-        let mut norm = [zero; V];
-        let codes = rows::<S, V>(&self.codes);
-        let rhs = rows_mut::<S, V>(&mut self.rhs).iter_mut();
-        let masks = rows_mut::<S, V>(&mut self.mask).iter_mut();
-        for (j, ((rhs, mask), codes)) in rhs.zip(masks).zip(codes).enumerate() {
-            let scale = simd.splat_f32s(layer.system.scale(j));
-            for v in 0..V {
-                mask[v] = simd.select_f32s(simd.greater_than_f32s(codes[v], zero), all, zero);
-                let right = masked(simd, mask[v], rhs[v]);
-                norm[v] = mul_add(simd, right, right, norm[v]);
-                rhs[v] = simd.mul_f32s(right, scale);
-            }
-        }
-        let rule = Masked {
-            mask: rows::<S, V>(&self.mask),
-        };
-        let stopping = Stopping {
+        let systems = Systems {
+            matrix: &layer.bordered,
+            codes: &self.codes,
+            rhs: &self.rhs,
             tolerance: layer.options.tolerance as f32,
-            max_iterations: layer.options.max_iterations,
-            reference: Some(norm),
         };
-        let gamma = &mut self.gamma;
-        let solved = self
-            .halves
-            .solve::<S, _, R, V>(simd, &layer.system, &self.rhs, gamma, rule, &stopping);
-        solved.0
+        let (gamma, outcome) = (&mut self.gamma, &mut self.outcome);
+        let mut operations = self.active_sets.solve::<S, R, V>(simd, systems, gamma, outcome);
+        let unsolved = outcome.unsolved[..pixels].iter().filter(|&&unsolved| unsolved > 0.0);
+        let unsolved = unsolved.count();
+        if unsolved > 0 {
+            operations += simd.vectorize(Rest::<R, V> {
+                active_sets: &mut self.active_sets,
+                sweeps: &mut self.sweeps,
+                layer,
+                systems,
+                unsolved,
+                gamma,
+                outcome,
+            });
+        }
+        let width = V * S::F32_LANES;
+        self.report[..width].copy_from_slice(&outcome.refinements);
+        self.report[width..].copy_from_slice(&outcome.residual);
+        operations
     }
 
     /// Keeps the tile's γ, whose first pixel is the group's pixel `first`, for the sums over pixels.
@@ -353,5 +357,67 @@ impl Scratch {
             let total = gamma.iter().fold(simd.splat_f32s(0.0), |a, &b| simd.add_f32s(a, b));
             *sum -= simd.reduce_sum_f32s(total);
         }
+    }
+}
+
+/// What factorisations leave of a tile: the sweeps, and after them what was postponed. Compiled apart, so that neither
+/// takes registers from the other.
+struct Rest<'a, const R: usize, const V: usize> {
+    active_sets: &'a mut ActiveSets,
+    sweeps: &'a mut Sweeps,
+    layer: &'a Layer<'a>,
+    systems: Systems<'a>,
+    /// Pixels.
+    unsolved: usize,
+    gamma: &'a mut [f32],
+    outcome: &'a mut Outcome,
+}
+
+impl<const R: usize, const V: usize> WithSimd for Rest<'_, R, V> {
+    /// Multiply-adds.
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        let Self {
+            active_sets,
+            sweeps,
+            layer,
+            systems,
+            unsolved,
+            gamma,
+            outcome,
+        } = self;
+        let spent = sweeps.solve::<S, R, V>(simd, &layer.system, &layer.options, systems, gamma, outcome);
+        let swept = layer.geometry.atoms.pow(2) * unsolved * spent;
+        if !active_sets.has_postponed() {
+            return swept;
+        }
+        swept
+            + simd.vectorize(Postponed::<R, V> {
+                active_sets,
+                systems,
+                gamma,
+                outcome,
+            })
+    }
+}
+
+/// Systems that are factorised only where sweeps did not solve them.
+struct Postponed<'a, const R: usize, const V: usize> {
+    active_sets: &'a mut ActiveSets,
+    systems: Systems<'a>,
+    gamma: &'a mut [f32],
+    outcome: &'a mut Outcome,
+}
+
+impl<const R: usize, const V: usize> WithSimd for Postponed<'_, R, V> {
+    /// Multiply-adds.
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        self.active_sets
+            .solve_postponed::<S, R, V>(simd, self.systems, self.gamma, self.outcome)
     }
 }

@@ -14,13 +14,19 @@ use crate::kernels::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
 use crate::kernels::solve::coordinate_descent::NonNegative;
 use crate::kernels::solve::fista::{Momentum, Step};
 use crate::kernels::solve::quadratic::Quadratic;
-use crate::kernels::solve::stopping::{Norms, Stopping, relative};
+use crate::kernels::solve::scaling::{lanes_to_unit, multiply_rows};
+use crate::kernels::solve::stopping::Stopping;
 use crate::kernels::solve::sweeps::{Halves, System};
 use crate::profile::{Part, Stopwatch};
-use crate::{ConvGeometry, ForwardOptions, Method, SolverOptions};
+use crate::{ConvGeometry, ForwardOptions, Method, SolverError, SolverOptions, validation};
 
 /// At most this many tasks; each allocates its scratch once.
 const TASKS: usize = 64;
+
+/// Largest values of b between these need no scaling: squares of what is solved for stay far inside the range of f32.
+const MODERATE: std::ops::RangeInclusive<f32> = 1.0 / 1048576.0..=1048576.0;
+/// What a negative value of b may be at least where the largest positive one is about 1.
+const LEAST: f32 = -1e30;
 
 /// Codes of a batch and what their solves report.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +41,13 @@ pub struct Solution {
 
 /// Solves the non-negative elastic net (SCN eq. 1) at every output pixel.
 ///
-/// `x [b, c, h, w]`, normalised as it is read, `weight [n, c, k, k]`, `lambda1 [n]`. A tile stops when each of its pixels has ρ ≤ tolerance, or
-/// at the cap. A pixel whose patch or problem is not finite gets NaN codes and residual after 0 iterations.
+/// `x [b, c, h, w]`, normalised as it is read, `weight [n, c, k, k]`, `lambda1 [n]`. A tile stops when each of its pixels
+/// has ρ ≤ tolerance, or at the cap. A pixel whose patch or problem is not finite gets NaN codes and residual after 0
+/// iterations. An atom whose squared norm with λ₂ is below the normal range of f32 counts as zero.
+///
+/// # Errors
+/// [`SolverError::NotFinite`] for NaN or infinity in `weight`, `lambda1`, λ₂ or the tolerance, or where finite atoms
+/// overflow in `Q = DᵀD + λ₂I`; [`SolverError::Negative`] for λ₁, λ₂ or a tolerance below 0.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
@@ -48,7 +59,7 @@ pub fn forward(
     lambda1: &[f32],
     options: &SolverOptions,
     level: SimdLevel,
-) -> Solution {
+) -> Result<Solution, SolverError> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     if let Some(normalization) = &normalization {
@@ -57,6 +68,9 @@ pub fn forward(
     geometry.check("x", x, geometry.batch * image);
     geometry.check("weight", weight, n * m);
     geometry.check("lambda1", lambda1, n);
+    options.validate_lambda2()?;
+    options.forward.validate()?;
+    validation::finite_and_nonnegative("lambda1", lambda1)?;
     let mut solution = Solution {
         codes: vec![0.0; geometry.batch * n * pixels],
         solves: vec![0.0; geometry.batch * 2 * pixels],
@@ -64,11 +78,11 @@ pub fn forward(
     };
     // Without atoms, patches or pixels the codes are empty or zero.
     if solution.codes.is_empty() || image == 0 {
-        return solution;
+        return Ok(solution);
     }
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
-    let solver = Solver::new(geometry, weight, options, level);
+    let solver = Solver::new(geometry, weight, options, level)?;
     stopwatch.lap_all(Part::Solver);
     let dictionary = Packed::new(n, m, shape.block, |j, i| weight[j * m + i] * solver.scale(j));
     stopwatch.lap_all(Part::Convolution);
@@ -96,7 +110,7 @@ pub fn forward(
                 active,
             })
         });
-    solution
+    Ok(solution)
 }
 
 /// The matrices of a method.
@@ -106,27 +120,32 @@ enum Solver {
 }
 
 impl Solver {
-    fn new(geometry: &ConvGeometry, weight: &[f32], options: &SolverOptions, level: SimdLevel) -> Self {
+    fn new(
+        geometry: &ConvGeometry,
+        weight: &[f32],
+        options: &SolverOptions,
+        level: SimdLevel,
+    ) -> Result<Self, SolverError> {
         let (n, m) = (geometry.atoms, geometry.patch());
-        let quadratic = Quadratic::new(weight, n, m, options.lambda2 as f32, level);
+        let quadratic = Quadratic::new(weight, n, m, options.lambda2 as f32, level)?;
         let method = options.forward.method;
-        match method {
+        Ok(match method {
             Method::CoordinateDescent => Self::CoordinateDescent {
                 system: System::new(&quadratic, level.shape()),
-                inverse_lipschitz: 1.0 / quadratic.lipschitz(),
+                inverse_lipschitz: 1.0 / quadratic.lipschitz()?,
             },
             Method::Fista | Method::FistaRestart => Self::Fista {
-                step: Step::new(&quadratic, level.shape()),
+                step: Step::new(&quadratic, level.shape())?,
                 restart: method == Method::FistaRestart,
             },
-        }
+        })
     }
 
     /// What row j of b is multiplied by.
     fn scale(&self, j: usize) -> f32 {
         match self {
             Self::CoordinateDescent { system, .. } => system.scale(j),
-            Self::Fista { step, .. } => step.scale(),
+            Self::Fista { step, .. } => step.scale(j),
         }
     }
 
@@ -210,6 +229,10 @@ struct Scratch {
     report: Aligned,
     /// 0 where a pixel's b is finite, else NaN.
     defect: Aligned,
+    /// The largest positive value of each pixel's b, 0 where there is none.
+    largest: Aligned,
+    /// What each pixel's b is multiplied by, and what its codes are.
+    scales: [Aligned; 2],
     state: State,
 }
 
@@ -227,6 +250,8 @@ impl Scratch {
             codes: Aligned::zeros(atoms * width),
             report: Aligned::zeros(2 * width),
             defect: Aligned::zeros(width),
+            largest: Aligned::zeros(width),
+            scales: [Aligned::zeros(width), Aligned::zeros(width)],
             state: match layer.solver {
                 Solver::CoordinateDescent { .. } => State::CoordinateDescent(Halves::new(atoms, width)),
                 Solver::Fista { .. } => State::Fista(Momentum::new(atoms, width)),
@@ -238,14 +263,21 @@ impl Scratch {
     #[inline(always)]
     fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
         let width = V * S::F32_LANES;
-        self.find_defects::<S, V>(simd);
+        self.survey::<S, V>(simd);
         let defective = self.defect.iter().any(|v| v.is_nan());
         if defective {
             self.neutralize(width);
         }
-        let (iterations, norms) = self.iterate::<S, R, V>(simd, layer);
+        let scaled = self.largest.iter().any(|&b| b != 0.0 && !MODERATE.contains(&b));
+        if scaled {
+            self.scale::<S, V>(simd);
+        }
+        let (iterations, relative) = self.iterate::<S, R, V>(simd, layer);
+        if scaled {
+            multiply_rows::<S, V>(simd, &mut self.codes, &self.scales[1]);
+        }
         let (spent, residuals) = self.report.split_at_mut(width);
-        rows_mut::<S, V>(residuals)[0] = relative(simd, &norms);
+        rows_mut::<S, V>(residuals)[0] = relative;
         spent.fill(iterations as f32);
         if defective {
             let defects = self.defect[..pixels]
@@ -263,21 +295,48 @@ impl Scratch {
         iterations
     }
 
+    /// Looks for defects and for the largest values of b.
     #[inline(always)]
-    fn find_defects<S: Simd, const V: usize>(&mut self, simd: S) {
+    fn survey<S: Simd, const V: usize>(&mut self, simd: S) {
         let zero = simd.splat_f32s(0.0);
-        let mut defect = [zero; V];
+        let (mut defect, mut largest) = ([zero; V], [zero; V]);
         for b in rows::<S, V>(&self.b) {
             for v in 0..V {
                 // Zero times infinity or NaN is NaN.
                 defect[v] = mul_add(simd, b[v], zero, defect[v]);
+                largest[v] = simd.max_f32s(b[v], largest[v]);
             }
         }
         rows_mut::<S, V>(&mut self.defect)[0] = defect;
+        rows_mut::<S, V>(&mut self.largest)[0] = largest;
+    }
+
+    /// Brings each pixel's b to about 1 by a power of two. Its codes are then multiples of the true ones, and the
+    /// squares in their certificate neither overflow nor vanish.
+    #[inline(always)]
+    fn scale<S: Simd, const V: usize>(&mut self, simd: S) {
+        let [to, from] = &mut self.scales;
+        let largest = rows::<S, V>(&self.largest)[0];
+        for v in 0..V {
+            [rows_mut::<S, V>(to)[0][v], rows_mut::<S, V>(from)[0][v]] = lanes_to_unit(simd, largest[v]);
+        }
+        multiply_rows::<S, V>(simd, &mut self.b, to);
+        // Where the largest positive value is tiny, a negative one may leave the range. Its code is 0 in any case.
+        let least = simd.splat_f32s(LEAST);
+        for b in rows_mut::<S, V>(&mut self.b) {
+            for v in 0..V {
+                b[v] = simd.max_f32s(b[v], least);
+            }
+        }
     }
 
     /// Gives defective pixels a problem whose solution is 0, so that they do not hold up their tile.
     fn neutralize(&mut self, width: usize) {
+        for (largest, defect) in self.largest.iter_mut().zip(self.defect.iter()) {
+            if defect.is_nan() {
+                *largest = 0.0;
+            }
+        }
         for b in self.b.chunks_exact_mut(width) {
             let defects = b.iter_mut().zip(self.defect.iter());
             defects
@@ -286,16 +345,16 @@ impl Scratch {
         }
     }
 
-    /// Iterates until every pixel's ρ is at most the tolerance; returns the iterations and the norms at the codes.
+    /// Iterates until every pixel's ρ is at most the tolerance; returns the iterations and ρ.
     #[inline(always)]
-    fn iterate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> (usize, Norms<S, V>) {
+    fn iterate<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer) -> (usize, [S::f32s; V]) {
         let Self { b, codes, state, .. } = self;
         let stopping = Stopping {
             tolerance: layer.options.tolerance as f32,
             max_iterations: layer.options.max_iterations,
             reference: None,
         };
-        match (&layer.solver, state) {
+        let (iterations, norms) = match (&layer.solver, state) {
             (
                 Solver::CoordinateDescent {
                     system,
@@ -312,6 +371,7 @@ impl Scratch {
                 momentum.solve::<S, R, V>(simd, step, b, codes, *restart, &stopping)
             }
             _ => unreachable!("the state is made for the layer's solver"),
-        }
+        };
+        (iterations, stopping.relative(simd, &norms))
     }
 }
