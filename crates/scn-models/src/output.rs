@@ -89,14 +89,15 @@ pub struct CodingSums {
     pub places: u64,
     /// Atoms.
     pub atoms: usize,
-    /// On the device, `[3 + atoms]`: iterations (NaN where they are not known), residuals ρ and the largest ρ of all
-    /// places, then how many codes of each atom are not 0.
+    /// On the device, `[FIXED + atoms]`: iterations (NaN where they are not known), residuals ρ and the largest ρ of all
+    /// places, and how many solves ended at their cap, above the tolerance; the same of the systems of the backward pass,
+    /// NaN where there was none; then how many codes of each atom are not 0.
     pub values: Tensor<1>,
 }
 
 impl CodingSums {
     /// Values before those of the atoms.
-    pub const FIXED: usize = 3;
+    pub const FIXED: usize = 8;
 }
 
 impl CodingReport {
@@ -104,11 +105,15 @@ impl CodingReport {
     pub fn sums(self) -> CodingSums {
         match self {
             CodingReport::Pixels(info) => {
-                let [batch, kinds, height, width] = info.solves.dims();
-                let solves: Tensor<3> = info.solves.reshape([batch, kinds, height * width]);
+                let [batch, _, height, width] = info.solves.dims();
+                let device = info.active.device();
+                let backward = match info.backward.get() {
+                    Some(solves) => solve_sums(solves, info.options.backward.tolerance),
+                    None => Tensor::full([SOLVE_SUMS], f64::NAN, &device),
+                };
                 let parts = vec![
-                    solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]),
-                    solves.slice([0..batch, 1..2]).max(),
+                    solve_sums(info.solves, info.options.forward.tolerance),
+                    backward,
                     info.active.clone().sum_dim(0).reshape([-1]),
                 ];
                 CodingSums {
@@ -130,6 +135,8 @@ impl CodingReport {
                     Tensor::full([1], iterations, &active.device()),
                     residual.clone().mean() * places as f64,
                     residual.max(),
+                    Tensor::zeros([1], &active.device()),
+                    Tensor::full([SOLVE_SUMS], f64::NAN, &active.device()),
                     active.sum_dim(0).reshape([-1]),
                 ];
                 CodingSums {
@@ -140,4 +147,22 @@ impl CodingReport {
             }
         }
     }
+}
+
+/// Of forward solves, and again of backward ones.
+const SOLVE_SUMS: usize = CodingSums::FIXED / 2;
+
+/// Iterations, residuals, the largest residual and the solves above the tolerance, of solves `[b, 2, h, w]`.
+fn solve_sums(solves: Tensor<4>, tolerance: f64) -> Tensor<1> {
+    let [batch, kinds, height, width] = solves.dims();
+    let solves: Tensor<3> = solves.reshape([batch, kinds, height * width]);
+    let residuals = solves.clone().slice([0..batch, 1..2]);
+    // A residual of NaN is above it too.
+    let solved = residuals.clone().lower_equal_elem(tolerance).float().sum();
+    let parts = vec![
+        solves.sum_dim(2).sum_dim(0).reshape([kinds]),
+        residuals.max(),
+        solved.neg() + (batch * height * width) as f64,
+    ];
+    Tensor::cat(parts, 0)
 }

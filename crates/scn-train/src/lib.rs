@@ -12,7 +12,7 @@ pub use engine::optimizer::Sgd;
 pub use engine::progress::{Outcome, Progress, Report, Step};
 pub use engine::splits::{EvaluationSplit, Splits, evaluation_loader};
 pub use engine::start::Start;
-pub use engine::statistics::{Collector, Figures, LayerFigures, Sums};
+pub use engine::statistics::{BackwardFigures, Collector, Figures, LayerFigures, Sums};
 pub use engine::stop::StopFlag;
 pub use engine::trainer::Trainer;
 pub use error::TrainError;

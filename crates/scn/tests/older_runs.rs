@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use scn_interop::tensors::from_safetensors;
 use sha2::{Digest, Sha256};
 
 fn older() -> PathBuf {
@@ -70,13 +71,29 @@ fn a_residual_network_ends_with_the_weights_that_it_had_then() {
     );
 }
 
+/// The kernels solve with other roundings by now, to the same tolerance of 1e-4 forward and backward: thirty steps later
+/// every tensor is the same to a hundredth of its norm.
 #[test]
-fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then() {
+fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then_within_its_tolerance() {
     if !is_x86_feature_detected!("avx2") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let weights = finish("scn", folder.path());
-    let then = fs::read(older().join("scn-finished.safetensors")).unwrap();
-    assert_eq!(sha256(&weights), sha256(&then));
+    let (now, then) = (
+        finish("scn", folder.path()),
+        fs::read(older().join("scn-finished.safetensors")).unwrap(),
+    );
+    let (now, then) = (from_safetensors(&now).unwrap(), from_safetensors(&then).unwrap());
+    assert!(now.keys().eq(then.keys()));
+    let norm = |values: &mut dyn Iterator<Item = f32>| {
+        let squares = values.map(|value| f64::from(value).powi(2));
+        squares.sum::<f64>().sqrt()
+    };
+    for (name, then) in &then {
+        let now = &now[name];
+        assert_eq!(now.shape, then.shape, "{name}");
+        let difference = norm(&mut now.values.iter().zip(&then.values).map(|(now, then)| now - then));
+        let size = norm(&mut then.values.iter().copied());
+        assert!(difference <= 1e-2 * size, "{name}: {difference:e} of {size:e}");
+    }
 }

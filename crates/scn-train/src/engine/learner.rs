@@ -51,8 +51,9 @@ impl<N: Network> Learner<N> {
                 layers: largest_layer(&self.model, input),
             });
         }
-        collector.add(&counts, codes);
         let gradients = backward.gradients(cross_entropy(logits, &batch.labels, self.label_smoothing));
+        // The layers' reports have those of their backward solves by now.
+        collector.add(&counts, codes);
         timed(Part::Optimizer, || {
             let roles = self.model.roles();
             let model = self

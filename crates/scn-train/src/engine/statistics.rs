@@ -22,6 +22,11 @@ pub struct LayerFigures {
     /// Largest ρ.
     #[serde(serialize_with = "figure")]
     pub kkt_max: f64,
+    /// Solves that ended at their cap, above the tolerance.
+    pub capped: u64,
+    /// What the linear systems of the backward pass report; `None` where there was no such pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backward: Option<BackwardFigures>,
     /// Share of codes that are not 0.
     pub active: f64,
     /// Mean over atoms of the weight λ₁ of the 1-norm.
@@ -30,6 +35,21 @@ pub struct LayerFigures {
     pub unused_atoms: usize,
     /// Atoms.
     pub atoms: usize,
+}
+
+/// The figures of the backward solves of one coding layer over an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BackwardFigures {
+    /// Mean price of a pixel's system: sweeps; 0 where it was factorised, 1 where the solution was refined as well.
+    pub iterations: f64,
+    /// Mean relative residual of a pixel's system.
+    #[serde(serialize_with = "figure")]
+    pub residual_mean: f64,
+    /// Largest relative residual.
+    #[serde(serialize_with = "figure")]
+    pub residual_max: f64,
+    /// Systems that ended at their cap, above the tolerance.
+    pub capped: u64,
 }
 
 /// The figures of a split over an epoch.
@@ -70,8 +90,27 @@ struct LayerSums {
     residual: f64,
     #[serde(with = "exact")]
     residual_max: f64,
+    /// Solves above the tolerance; older checkpoints do not count them.
+    #[serde(default)]
+    capped: u64,
+    /// Of the backward pass; older checkpoints have none.
+    #[serde(default)]
+    backward: Option<BackwardSums>,
     /// Solves that each atom is active in.
     active: Vec<u64>,
+}
+
+/// Sums over the linear systems of the backward pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct BackwardSums {
+    systems: u64,
+    #[serde(with = "exact")]
+    iterations: f64,
+    #[serde(with = "exact")]
+    residual: f64,
+    #[serde(with = "exact")]
+    residual_max: f64,
+    capped: u64,
 }
 
 /// Batches whose sums stay on the device; more are read back at once.
@@ -187,6 +226,17 @@ impl LayerSums {
         self.iterations += values[0];
         self.residual += values[1];
         self.residual_max = self.residual_max.max(values[2]);
+        self.capped += values[3] as u64;
+        if let [iterations, residual, residual_max, capped] = values[4..CodingSums::FIXED]
+            && !iterations.is_nan()
+        {
+            let sums = self.backward.get_or_insert_default();
+            sums.systems += pixels;
+            sums.iterations += iterations;
+            sums.residual += residual;
+            sums.residual_max = sums.residual_max.max(residual_max);
+            sums.capped += capped as u64;
+        }
         let active = &values[CodingSums::FIXED..];
         self.active.resize(active.len(), 0);
         self.active
@@ -203,10 +253,24 @@ impl LayerSums {
             iterations: Some(self.iterations / pixels).filter(|iterations| !iterations.is_nan()),
             kkt_mean: self.residual / pixels,
             kkt_max: self.residual_max,
+            capped: self.capped,
+            backward: self.backward.as_ref().map(BackwardSums::figures),
             active: self.active.iter().sum::<u64>() as f64 / (pixels * atoms.max(1) as f64),
             lambda1,
             unused_atoms: self.active.iter().filter(|&&active| active == 0).count(),
             atoms,
+        }
+    }
+}
+
+impl BackwardSums {
+    fn figures(&self) -> BackwardFigures {
+        let systems = self.systems.max(1) as f64;
+        BackwardFigures {
+            iterations: self.iterations / systems,
+            residual_mean: self.residual / systems,
+            residual_max: self.residual_max,
+            capped: self.capped,
         }
     }
 }
