@@ -22,7 +22,7 @@ pub use convolutional_sparse_coding::{
 };
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
 pub use sparse_coding::{
-    Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
+    BackwardReport, Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
     normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
 };
 pub use tile_plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};

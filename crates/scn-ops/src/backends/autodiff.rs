@@ -11,7 +11,10 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::FloatTensor;
 use scn_solver::SolverOptions;
 
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use super::ToTensor;
+use crate::{
+    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics,
+};
 
 #[derive(Debug)]
 struct SparseCode2dBackward;
@@ -27,9 +30,10 @@ struct State<T> {
     stride: usize,
     options: SolverOptions,
     statistics: Statistics,
+    report: BackwardReport,
 }
 
-impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
+impl<B: SparseCodingVjp + ToTensor> Backward<B, 3> for SparseCode2dBackward {
     type State = State<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -44,11 +48,13 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
             stride,
             options,
             statistics,
+            report,
         } = ops.state;
         let wants_x = node_x.is_some();
-        let (grad_x, grad_weight, grad_lambda1, _) = B::sparse_code2d_vjp(
+        let (grad_x, grad_weight, grad_lambda1, _, solves) = B::sparse_code2d_vjp(
             x, mean, scale, weight, codes, grad_codes, stride, options, statistics, wants_x,
         );
+        report.fill(B::to_tensor(solves));
         for (node, grad) in [
             (node_x, grad_x),
             (node_weight, grad_weight),
@@ -61,7 +67,7 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
     }
 }
 
-impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for Autodiff<B, C> {
+impl<B: SparseCoding + SparseCodingVjp + ToTensor, C: CheckpointStrategy> SparseCoding for Autodiff<B, C> {
     fn sparse_code2d(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -71,6 +77,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
         stride: usize,
         options: SolverOptions,
         statistics: Statistics,
+        backward: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let parents = [x.node(), weight.node(), lambda1.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
@@ -84,6 +91,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
             stride,
             options,
             statistics,
+            backward.clone(),
         );
         let codes = match SparseCode2dBackward.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(
@@ -96,6 +104,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
                     stride,
                     options,
                     statistics,
+                    report: backward,
                 },
                 codes,
             ),

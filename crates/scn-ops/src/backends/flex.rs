@@ -1,12 +1,14 @@
 //! The CPU: burn's flex backend with the tile kernels of the solver crate.
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Flex, TensorMetadata};
+use burn::backend::{BackendTensor, DispatchTensorKind, Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 
-use super::{adjoint_geometry, geometry_of, weight_geometry};
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use super::{ToTensor, adjoint_geometry, geometry_of, solves_shape, weight_geometry};
+use crate::{
+    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics,
+};
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, shape))
@@ -36,6 +38,12 @@ fn normalization<'a>(
         mean: mean.storage(),
         scale: scale.storage(),
         of_batch: statistics == Statistics::Batch,
+    }
+}
+
+impl ToTensor for Flex {
+    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
+        DispatchTensorKind::Flex(tensor)
     }
 }
 
@@ -88,6 +96,7 @@ impl SparseCoding for Flex {
         stride: usize,
         options: SolverOptions,
         statistics: Statistics,
+        _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let geometry = geometry_of(&x, &weight, stride);
         let (x, weight, lambda1) = (x.to_contiguous(), weight.to_contiguous(), lambda1.to_contiguous());
@@ -102,10 +111,9 @@ impl SparseCoding for Flex {
             SimdLevel::detect(),
         );
         let solution = solution.unwrap_or_else(|error| unsolved(&geometry, &error));
-        let solves = [geometry.batch, 2, geometry.output_height(), geometry.output_width()];
         (
             tensor(solution.codes, geometry.codes_shape()),
-            tensor(solution.solves, solves),
+            tensor(solution.solves, solves_shape(&geometry)),
             tensor(solution.active, [geometry.batch, geometry.atoms]),
         )
     }
@@ -124,6 +132,7 @@ impl SparseCodingVjp for Flex {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -150,6 +159,7 @@ impl SparseCodingVjp for Flex {
             tensor(gradients.weight, weight.shape()),
             tensor(gradients.lambda1, [geometry.atoms]),
             tensor(vec![gradients.lambda2], [1]),
+            tensor(gradients.solves, solves_shape(&geometry)),
         )
     }
 }

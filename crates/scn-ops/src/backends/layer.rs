@@ -8,13 +8,20 @@ use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{FloatDType, Shape, Slice};
 use scn_solver::ConvGeometry;
 
+use super::solves_shape;
 use crate::Statistics;
 
 /// Codes, solves and active counts, as [`crate::SparseCoding::sparse_code2d`] returns them.
 pub(super) type Solution<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
-/// Gradients of x, weight, λ₁ and λ₂, as [`crate::SparseCodingVjp::sparse_code2d_vjp`] returns them.
-pub(super) type Gradients<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+/// Gradients of x, weight, λ₁ and λ₂, and solves, as [`crate::SparseCodingVjp::sparse_code2d_vjp`] returns them.
+pub(super) type Gradients<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
 
 /// Steps of the power iteration for `L = λ_max(Q)`. A starting vector that holds 1/n of its energy along the largest
 /// eigenvector reaches `n^(-1/64)·λ_max` at least (0.92 at n = 256), and FISTA is stable down to 3/4.
@@ -56,17 +63,13 @@ pub(super) fn empty_gradients<B: Backend>(
         zeros::<B>(weight.shape(), &device),
         zeros::<B>([geometry.atoms], &device),
         zeros::<B>([1], &device),
+        zeros::<B>(solves_shape(geometry), &device),
     )
 }
 
 /// The place of a gradient that is not wanted.
 pub(super) fn nothing<B: Backend>(device: &Device<B>) -> FloatTensor<B> {
     zeros::<B>([0, 0, 0, 0], device)
-}
-
-/// The shape `[b, 2, h', w']` of iterations and residuals.
-pub(super) fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
-    [geometry.batch, 2, geometry.output_height(), geometry.output_width()]
 }
 
 /// `(x − mean)·scale` for each channel of `x [b, c, h, w]`.
@@ -98,7 +101,7 @@ fn through_normalization<B: Backend>(
 
 /// The gradients of a layer whose input was normalised, given those with the `normalized` input in its place.
 pub(super) fn before_normalization<B: Backend>(
-    (grad_x, weight, lambda1, lambda2): Gradients<B>,
+    (grad_x, weight, lambda1, lambda2, solves): Gradients<B>,
     normalized: FloatTensor<B>,
     scale: &FloatTensor<B>,
     statistics: Statistics,
@@ -108,7 +111,7 @@ pub(super) fn before_normalization<B: Backend>(
         true => through_normalization::<B>(grad_x, normalized, scale, statistics),
         false => nothing::<B>(&normalized.device()),
     };
-    (grad_x, weight, lambda1, lambda2)
+    (grad_x, weight, lambda1, lambda2, solves)
 }
 
 /// Mean and biased variance `[c]` of `x [b, c, h, w]`.
@@ -212,13 +215,14 @@ pub(super) fn bool_dtype<B: Backend>(tensor: &FloatTensor<B>) -> burn::tensor::B
     get_or_init_device_settings::<B>(&tensor.device()).bool_dtype
 }
 
-/// The gradients that follow from γ: with `S = Σ γαᵀ`, `∂L/∂x = Dγ` folded back, `∂L/∂D = Σ xγᵀ − D(S + Sᵀ)`,
+/// The gradients that follow from γ, beside the report of its solves: with `S = Σ γαᵀ`, `∂L/∂x = Dγ` folded back, `∂L/∂D = Σ xγᵀ − D(S + Sᵀ)`,
 /// `∂L/∂λ₁ = −Σ γ` and `∂L/∂λ₂ = −trace(S)`.
 pub(super) fn gradients<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     codes: FloatTensor<B>,
     gamma: FloatTensor<B>,
+    solves: FloatTensor<B>,
     geometry: &ConvGeometry,
 ) -> Gradients<B> {
     let n = geometry.atoms;
@@ -241,6 +245,7 @@ pub(super) fn gradients<B: Backend>(
         grad_weight,
         grad_lambda1,
         B::float_reshape(grad_lambda2, Shape::new([1])),
+        solves,
     )
 }
 

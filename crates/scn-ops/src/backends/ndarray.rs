@@ -1,13 +1,19 @@
 //! burn's NdArray backend, which upstream deprecates in favour of flex: the layer in plain tensor operations.
 #![allow(deprecated)]
 
-use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{BackendTensor, DispatchTensorKind, NdArray};
 use scn_solver::SolverOptions;
 
 use super::module_ops::by_burn;
-use super::{layer, tensor_ops};
-use crate::{SparseCoding, SparseCodingVjp, Statistics};
+use super::{ToTensor, layer, tensor_ops};
+use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
+
+impl ToTensor for NdArray {
+    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
+        DispatchTensorKind::NdArray(tensor)
+    }
+}
 
 impl SparseCoding for NdArray {
     fn sparse_code2d(
@@ -19,6 +25,7 @@ impl SparseCoding for NdArray {
         stride: usize,
         options: SolverOptions,
         _: Statistics,
+        _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let x = layer::normalized::<Self>(x, &mean, &scale);
         tensor_ops::forward::<Self>(x, weight, lambda1, stride, options)
@@ -38,6 +45,7 @@ impl SparseCodingVjp for NdArray {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
