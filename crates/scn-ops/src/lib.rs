@@ -24,7 +24,7 @@ pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_ti
 /// Where the windows of a layer lie.
 pub use scn_solver::{Padding, Placement};
 pub use sparse_coding::{
-    Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
+    BackwardReport, Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
     normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
 };
 pub use workgroup::{

@@ -1,6 +1,8 @@
 //! The convolutional sparse-coding layer `x ↦ argmin_{α ≥ 0} ½‖x_p − Dα‖² + λ₁ᵀα + ½λ₂‖α‖²` at every output
 //! pixel `p` (Sun, Nasrabadi & Tran, arXiv:1701.08349, eq. 1), differentiated implicitly at its solution.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use scn_solver::{ConvGeometry, Placement, SolverOptions};
@@ -17,7 +19,8 @@ use crate::geometry;
 pub trait SparseCoding: Backend {
     /// Codes `[b, n, h', w']`, iterations and residual ρ of every pixel `[b, 2, h', w']`, and the number of pixels
     /// at which each atom is active `[b, n]`, of `(x − mean)·scale` for `x [b, c, h, w]`, `mean [c]` and `scale [c]`,
-    /// `weight [n, c, k, k]` and `lambda1 [n]`.
+    /// `weight [n, c, k, k]` and `lambda1 [n]`. `Autodiff` leaves what the solves of the backward pass report in
+    /// `backward`.
     fn sparse_code2d(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -27,6 +30,7 @@ pub trait SparseCoding: Backend {
         geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
+        backward: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -37,8 +41,9 @@ pub trait SparseCoding: Backend {
     NdArray: cfg(feature = "ndarray"),
 )]
 pub trait SparseCodingVjp: Backend {
-    /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them.
-    /// That of x is empty where it is not wanted.
+    /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them, and
+    /// the price and relative residual of every pixel's system `[b, 2, h', w']`. The gradient of x is empty where it is
+    /// not wanted.
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -51,6 +56,7 @@ pub trait SparseCodingVjp: Backend {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -88,6 +94,34 @@ pub struct SolverInfo {
     pub solves: Tensor<4>,
     /// `[b, n]`: at how many pixels of each image an atom is active.
     pub active: Tensor<2>,
+    /// What the backward pass through these solves reports, once it was made.
+    pub backward: BackwardReport,
+    /// What the solves were asked for.
+    pub options: SolverOptions,
+}
+
+/// What the backward pass through one call reports. It is made with the call, and filled by the backward pass.
+#[derive(Clone, Debug, Default)]
+pub struct BackwardReport(Arc<OnceLock<Tensor<4>>>);
+
+impl BackwardReport {
+    /// `[b, 2, h', w']`, on the device and without autodiff: of every pixel's system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` its price
+    /// (channel 0) and the relative residual `‖g_Λ − (Q_ΛΛ + ridge·I) γ_Λ‖/‖g_Λ‖` that was reached (channel 1). The price
+    /// is the number of sweeps; where the CPU kernels factorised the system it is 0, and 1 where they refined the
+    /// solution.
+    ///
+    /// A solve ended at its cap where it took [`scn_solver::BackwardOptions::max_iterations`] sweeps, and its residual is
+    /// above the tolerance.
+    ///
+    /// `None` before the first backward pass, and where none reaches the codes. Later passes do not change it.
+    pub fn get(&self) -> Option<Tensor<4>> {
+        self.0.get().cloned()
+    }
+
+    pub(crate) fn fill(&self, solves: Tensor<4>) {
+        // A graph that is gone through again solves the same systems for other gradients; the first pass is reported.
+        self.0.get_or_init(|| solves);
+    }
 }
 
 /// Gradients of a scalar loss with respect to everything a sparse-coding layer's solution depends on.
@@ -101,6 +135,8 @@ pub struct SparseCodingGradients {
     pub lambda1: Tensor<1>,
     /// `[1]`.
     pub lambda2: Tensor<1>,
+    /// `[b, 2, h', w']`: price and residual of every pixel's system, as [`BackwardReport::get`] says.
+    pub solves: Tensor<4>,
 }
 
 /// Replaces the `k×k` patch of `x [b, c, h, w]` around every output pixel by its non-negative sparse code.
@@ -184,6 +220,7 @@ fn solve(
         true => (Tensor::from_inner(mean), Tensor::from_inner(scale)),
         false => (mean, scale),
     };
+    let backward = BackwardReport::default();
     let (codes, solves, active) = Dispatch::sparse_code2d(
         x.into_dispatch(),
         mean.into_dispatch(),
@@ -193,10 +230,13 @@ fn solve(
         geometry,
         options,
         statistics,
+        backward.clone(),
     );
     let info = SolverInfo {
         solves: Tensor::from_dispatch(solves),
         active: Tensor::from_dispatch(active),
+        backward,
+        options,
     };
     (Tensor::from_dispatch(codes), info)
 }
@@ -224,7 +264,7 @@ pub fn sparse_code2d_vjp(
     geometry::check_codes("grad_codes", &grad_codes, &geometry);
     check(&options);
     let (mean, scale) = identity(&x);
-    let (x, weight, lambda1, lambda2) = Dispatch::sparse_code2d_vjp(
+    let (x, weight, lambda1, lambda2, solves) = Dispatch::sparse_code2d_vjp(
         x.into_dispatch(),
         mean.into_dispatch(),
         scale.into_dispatch(),
@@ -241,6 +281,7 @@ pub fn sparse_code2d_vjp(
         weight: Tensor::from_dispatch(weight),
         lambda1: Tensor::from_dispatch(lambda1),
         lambda2: Tensor::from_dispatch(lambda2),
+        solves: Tensor::from_dispatch(solves),
     }
 }
 

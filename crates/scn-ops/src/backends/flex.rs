@@ -1,12 +1,15 @@
 //! The CPU: burn's flex backend with the tile kernels of the solver crate.
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Flex, TensorMetadata};
+use burn::backend::{BackendTensor, DispatchTensorKind, Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 
 use super::autodiff::without_gradients;
-use crate::{BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics};
+use super::{ToTensor, solves_shape};
+use crate::{
+    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics,
+};
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, shape))
@@ -34,6 +37,12 @@ fn normalization<'a>(
 }
 
 without_gradients!(Flex);
+
+impl ToTensor for Flex {
+    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
+        DispatchTensorKind::Flex(tensor)
+    }
+}
 
 /// What stands for the codes of a problem that the kernels refuse for its values: numbers that are not finite, as those of
 /// a pixel that is not. A loss made of them ends a training with its own words.
@@ -84,6 +93,7 @@ impl SparseCoding for Flex {
         geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
+        _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (x, weight, lambda1) = (x.to_contiguous(), weight.to_contiguous(), lambda1.to_contiguous());
         let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
@@ -97,10 +107,9 @@ impl SparseCoding for Flex {
             SimdLevel::detect(),
         );
         let solution = solution.unwrap_or_else(|error| unsolved(&geometry, &error));
-        let solves = [geometry.batch, 2, geometry.output_height(), geometry.output_width()];
         (
             tensor(solution.codes, geometry.codes_shape()),
-            tensor(solution.solves, solves),
+            tensor(solution.solves, solves_shape(&geometry)),
             tensor(solution.active, [geometry.batch, geometry.atoms]),
         )
     }
@@ -119,6 +128,7 @@ impl SparseCodingVjp for Flex {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -144,6 +154,7 @@ impl SparseCodingVjp for Flex {
             tensor(gradients.weight, weight.shape()),
             tensor(gradients.lambda1, [geometry.atoms]),
             tensor(vec![gradients.lambda2], [1]),
+            tensor(gradients.solves, solves_shape(&geometry)),
         )
     }
 }

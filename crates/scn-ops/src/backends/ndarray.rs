@@ -1,14 +1,21 @@
 //! burn's NdArray backend, which upstream deprecates in favour of flex: the layer in plain tensor operations.
 #![allow(deprecated)]
 
-use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{BackendTensor, DispatchTensorKind, NdArray};
 use scn_solver::{ConvGeometry, SolverOptions};
 
 use super::autodiff::without_gradients;
 use super::generic::by_burn;
 use super::generic::{normalization, solve};
-use crate::{SparseCoding, SparseCodingVjp, Statistics};
+use super::ToTensor;
+use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
+
+impl ToTensor for NdArray {
+    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
+        DispatchTensorKind::NdArray(tensor)
+    }
+}
 
 impl SparseCoding for NdArray {
     fn sparse_code2d(
@@ -20,6 +27,7 @@ impl SparseCoding for NdArray {
         geometry: ConvGeometry,
         options: SolverOptions,
         _: Statistics,
+        _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let x = normalization::normalized::<Self>(x, &mean, &scale);
         solve::forward::<Self>(x, weight, lambda1, geometry, options)
@@ -39,6 +47,7 @@ impl SparseCodingVjp for NdArray {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,

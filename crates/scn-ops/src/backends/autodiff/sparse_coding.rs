@@ -9,7 +9,8 @@ use burn::backend::autodiff::{
 use burn::backend::tensor::FloatTensor;
 use scn_solver::{ConvGeometry, SolverOptions};
 
-use crate::{SparseCoding, SparseCodingVjp, Statistics};
+use crate::backends::ToTensor;
+use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 
 #[derive(Debug)]
 struct SparseCode2dBackward;
@@ -25,9 +26,10 @@ struct State<T> {
     geometry: ConvGeometry,
     options: SolverOptions,
     statistics: Statistics,
+    report: BackwardReport,
 }
 
-impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
+impl<B: SparseCodingVjp + ToTensor> Backward<B, 3> for SparseCode2dBackward {
     type State = State<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -42,11 +44,13 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
             geometry,
             options,
             statistics,
+            report,
         } = ops.state;
         let wants_x = node_x.is_some();
-        let (grad_x, grad_weight, grad_lambda1, _) = B::sparse_code2d_vjp(
+        let (grad_x, grad_weight, grad_lambda1, _, solves) = B::sparse_code2d_vjp(
             x, mean, scale, weight, codes, grad_codes, geometry, options, statistics, wants_x,
         );
+        report.fill(B::to_tensor(solves));
         for (node, grad) in [
             (node_x, grad_x),
             (node_weight, grad_weight),
@@ -59,7 +63,7 @@ impl<B: SparseCodingVjp> Backward<B, 3> for SparseCode2dBackward {
     }
 }
 
-impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for Autodiff<B, C> {
+impl<B: SparseCoding + SparseCodingVjp + ToTensor, C: CheckpointStrategy> SparseCoding for Autodiff<B, C> {
     fn sparse_code2d(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -69,6 +73,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
         geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
+        backward: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let parents = [x.node(), weight.node(), lambda1.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
@@ -82,6 +87,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
             geometry,
             options,
             statistics,
+            backward.clone(),
         );
         let codes = match SparseCode2dBackward.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(
@@ -94,6 +100,7 @@ impl<B: SparseCoding + SparseCodingVjp, C: CheckpointStrategy> SparseCoding for 
                     geometry,
                     options,
                     statistics,
+                    report: backward,
                 },
                 codes,
             ),

@@ -3,27 +3,32 @@
 
 use cubecl::prelude::*;
 
-use super::numbers::{Bits, Four, exceeds, inverse_or_zero, is_zero, not_finite, one_where, or_else};
+use super::numbers::{
+    Bits, Four, exceeds, inverse_or_zero, is_zero, not_finite, one_where, or_else, relative_residual,
+};
+use super::problem::report_solves;
 use super::tile::{Extent, Registers, Tile, registers};
 use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
 
-/// Writes `gamma [b, n, h', w']` for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by sweeps
+/// Writes `gamma [b, n, h', w']`, and sweeps and relative residuals `solves [b, 2, h', w']`, for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by sweeps
 /// until the residual is at most `tolerance` times the right side for every pixel of the tile, or `max_iterations`;
 /// after `done` sweeps of launches before, from their gamma.
 ///
-/// After a sweep the residuals that it met stand in for the residual; where they are small enough the residual itself
-/// is computed. Gradients that are not finite give NaN.
+/// After a sweep the residuals that it met stand in for the residual; where they are small enough, and at the cap, the
+/// residual itself is computed. Gradients that are not finite give NaN.
 #[cube(launch_unchecked)]
 pub(super) fn masked_gauss_seidel_kernel(
     codes: &[f32],
     grad_codes: &[f32],
     quadratic: &[Four],
     gamma: &mut [f32],
+    solves: &mut [f32],
     extent: &Extent,
     ridge: f32,
     tolerance: f32,
     done: u32,
     max_iterations: u32,
+    infinity: f32,
     not_a_number: f32,
     #[comptime] plan: TilePlan,
 ) {
@@ -73,8 +78,7 @@ pub(super) fn masked_gauss_seidel_kernel(
             }
             sweeps += 1u32;
             let met = tile.accumulated(0usize);
-            uncertain = !tile.any(exceeds(met, allowed * certificate.right));
-            running = sweeps < max_iterations;
+            uncertain = !tile.any(exceeds(met, allowed * certificate.right)) || sweeps == max_iterations;
         }
     }
     #[unroll]
@@ -83,6 +87,19 @@ pub(super) fn masked_gauss_seidel_kernel(
         solution[j] = or_else(is_zero(broken), solution[j], not_a_number);
     }
     tile.store(&solution, gamma, 0usize, extent);
+    // A tile that an earlier launch has solved keeps its sweeps.
+    if sweeps > done || done == 0u32 {
+        let residual = relative_residual(certificate.left, certificate.right, infinity);
+        report_solves(
+            &tile,
+            sweeps,
+            residual,
+            certificate.usable,
+            not_a_number,
+            solves,
+            extent,
+        );
+    }
 }
 
 /// The active atoms of the unit's pixels, a bit each; read again, their codes would take more registers or time.

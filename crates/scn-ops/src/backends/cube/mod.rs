@@ -17,9 +17,9 @@ mod tile;
 
 use std::sync::Once;
 
-use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{BackendTensor, DispatchTensorKind, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -33,7 +33,8 @@ use super::autodiff::without_gradients;
 use super::generic::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
 use super::generic::{by_burn, convolution, normalization, solve};
 use crate::workgroup::{DeviceLimits, TilePlan};
-use crate::{SparseCoding, SparseCodingVjp, Statistics};
+use super::{ToTensor, solves_shape};
+use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 use coordinate_descent::coordinate_descent_kernel;
 use fista::{STATE_NUMBERS, STATE_PLANES, fista_kernel};
 use gauss_seidel::masked_gauss_seidel_kernel;
@@ -48,6 +49,12 @@ const LIPSCHITZ_UNITS: usize = 256;
 /// with a display abort launches that run for seconds.
 const MAX_TRIPS: usize = 60_000;
 
+impl ToTensor for CubeBackend {
+    fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
+        DispatchTensorKind::Cube(tensor)
+    }
+}
+
 impl SparseCoding for CubeBackend {
     fn sparse_code2d(
         x: FloatTensor<Self>,
@@ -58,6 +65,7 @@ impl SparseCoding for CubeBackend {
         geometry: ConvGeometry,
         options: SolverOptions,
         _: Statistics,
+        _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let limits = limits_of(&x.client);
         let x = normalization::normalized::<Self>(x, &mean, &scale);
@@ -78,6 +86,7 @@ impl SparseCodingVjp for CubeBackend {
         statistics: Statistics,
         wants_x: bool,
     ) -> (
+        FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -142,8 +151,8 @@ fn backward(
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
     let codes = input(codes);
-    let gamma = launch.solve_implicit(codes.clone(), input(grad_codes), quadratic, &options);
-    layer::gradients::<CubeBackend>(x, weight, codes, gamma, &geometry)
+    let (gamma, solves) = launch.solve_implicit(codes.clone(), input(grad_codes), quadratic, &options);
+    layer::gradients::<CubeBackend>(x, weight, codes, gamma, solves, &geometry)
 }
 
 /// A tensor as the kernels read it.
@@ -279,7 +288,7 @@ impl<'a> Launch<'a> {
     ) -> (CubeTensor, CubeTensor) {
         let lipschitz = self.lipschitz(&quadratic);
         let codes = self.uninitialised(self.geometry.codes_shape());
-        let solves = self.uninitialised(layer::solves_shape(self.geometry));
+        let solves = self.uninitialised(solves_shape(self.geometry));
         let forward = options.forward;
         let state = (forward.method != Method::CoordinateDescent)
             .then(|| self.uninitialised([self.problems() * (STATE_PLANES * self.geometry.atoms + STATE_NUMBERS)]));
@@ -343,20 +352,21 @@ impl<'a> Launch<'a> {
         (codes, solves)
     }
 
-    /// γ of the implicit system.
+    /// γ and solves of the implicit system.
     fn solve_implicit(
         &self,
         codes: CubeTensor,
         grad_codes: CubeTensor,
         quadratic: CubeTensor,
         options: &SolverOptions,
-    ) -> CubeTensor {
+    ) -> (CubeTensor, CubeTensor) {
         let gamma = self.uninitialised(self.geometry.codes_shape());
+        let solves = self.uninitialised(solves_shape(self.geometry));
         let backward = options.backward;
         for (done, cap) in self.spans(backward.max_iterations) {
             let (count, dim) = self.cubes();
             // SAFETY: a unit touches the n values of its pixels, where they are below the number of problems, in
-            // buffers of as many times n values, and the whole of Q.
+            // buffers of as many times n values, their two in `solves`, and the whole of Q.
             unsafe {
                 masked_gauss_seidel_kernel::launch_unchecked(
                     &self.client,
@@ -366,17 +376,19 @@ impl<'a> Launch<'a> {
                     grad_codes.clone().into_buffer_arg(),
                     quadratic.clone().into_buffer_arg(),
                     gamma.clone().into_buffer_arg(),
+                    solves.clone().into_buffer_arg(),
                     self.extent(),
                     backward.ridge as f32,
                     backward.tolerance as f32,
                     done,
                     cap,
+                    f32::INFINITY,
                     f32::NAN,
                     self.plan,
                 );
             }
         }
-        gamma
+        (gamma, solves)
     }
 
     /// From and to which iteration each launch in turn may go; one launch where they fit.

@@ -1,5 +1,5 @@
-//! What the forward solvers share: the certificate `ρ = ‖α − max(0, α − ∇/L)‖ / ‖α‖` of the problems `½αᵀQα − bᵀα` of a
-//! tile, and the report. Residuals are `r = b − Qα = −∇`.
+//! What the solvers share: the forward certificate `ρ = ‖α − max(0, α − ∇/L)‖ / ‖α‖` of the problems `½αᵀQα − bᵀα` of a
+//! tile, and the reports. Residuals are `r = b − Qα = −∇`.
 
 use cubecl::prelude::*;
 
@@ -99,14 +99,28 @@ pub(super) fn report(
         solution[j] = or_else(usable, solution[j], not_a_number);
     }
     tile.store(&*solution, codes, 0usize, extent);
+    report_solves(tile, iterations, certificate.rho, usable, not_a_number, solves, extent);
+}
+
+/// Writes iterations and relative residuals `[b, 2, h', w']`: at unusable pixels NaN, after 0 iterations.
+#[cube]
+pub(super) fn report_solves(
+    tile: &Tile,
+    iterations: u32,
+    residual: Four,
+    usable: Four,
+    not_a_number: f32,
+    solves: &mut [f32],
+    extent: &Extent,
+) {
     let iterations = Four::broadcast(f32::cast_from(iterations)) * usable;
-    let rho = or_else(usable, certificate.rho, not_a_number);
+    let residual = or_else(usable, residual, not_a_number);
     #[unroll]
     for lane in 0..PIXELS_PER_UNIT {
         if tile.speaks_for(lane, extent) {
             let solve = first_solve(tile.pixel(lane), extent);
             solves[solve] = iterations.extract(lane);
-            solves[solve + extent.pixels] = rho.extract(lane);
+            solves[solve + extent.pixels] = residual.extract(lane);
         }
     }
 }

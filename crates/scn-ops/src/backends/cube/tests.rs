@@ -194,18 +194,22 @@ fn launches_go_on_where_the_one_before_stopped() {
                 &geometry,
             ));
             let (codes, solves) = launch.solve(correlations, lambda1.clone(), quadratic.clone(), &options);
-            let gamma = launch.solve_implicit(codes.clone(), grad.clone(), quadratic, &options);
-            (values(codes), values(solves), values(gamma))
+            let (gamma, systems) = launch.solve_implicit(codes.clone(), grad.clone(), quadratic, &options);
+            (values(codes), values(solves), values(gamma), values(systems))
         };
-        let (codes, solves, gamma) = solve(None);
+        let (codes, solves, gamma, systems) = solve(None);
         assert!(
             solves[18..27].iter().all(|&iterations| iterations == 12.0),
             "{solves:?}"
         );
+        // Without active atoms there is no system: the first image is done at once.
+        assert!(systems[..9].iter().all(|&sweeps| sweeps == 0.0), "{systems:?}");
+        assert!(systems[18..27].iter().all(|&sweeps| sweeps == 12.0), "{systems:?}");
         let found = solve(Some(5));
         close("codes", found.0, codes);
         close("iterations and residuals", found.1, solves);
         close("gamma", found.2, gamma);
+        close("sweeps and residuals of the systems", found.3, systems);
     }
 }
 

@@ -8,12 +8,19 @@ use burn::tensor::{FloatDType, Shape, Slice};
 use scn_solver::ConvGeometry;
 
 use super::convolution;
+use crate::backends::solves_shape;
 
 /// Codes, solves and active counts, as [`crate::SparseCoding::sparse_code2d`] returns them.
 pub(crate) type Solution<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
-/// Gradients of x, weight, λ₁ and λ₂, as [`crate::SparseCodingVjp::sparse_code2d_vjp`] returns them.
-pub(crate) type Gradients<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+/// Gradients of x, weight, λ₁ and λ₂, and solves, as [`crate::SparseCodingVjp::sparse_code2d_vjp`] returns them.
+pub(crate) type Gradients<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
 
 /// Steps of the power iteration for `L = λ_max(Q)`. A starting vector that holds 1/n of its energy along the largest
 /// eigenvector reaches `n^(-1/64)·λ_max` at least (0.92 at n = 256), and FISTA is stable down to 3/4.
@@ -55,17 +62,13 @@ pub(crate) fn empty_gradients<B: Backend>(
         zeros::<B>(weight.shape(), &device),
         zeros::<B>([geometry.atoms], &device),
         zeros::<B>([1], &device),
+        zeros::<B>(solves_shape(geometry), &device),
     )
 }
 
 /// The place of a gradient that is not wanted.
 pub(crate) fn nothing<B: Backend>(device: &Device<B>) -> FloatTensor<B> {
     zeros::<B>([0, 0, 0, 0], device)
-}
-
-/// The shape `[b, 2, h', w']` of iterations and residuals.
-pub(crate) fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
-    [geometry.batch, 2, geometry.output_height(), geometry.output_width()]
 }
 
 /// `Q = DᵀD + λ₂I [n, n]` of `weight [n, c, k, k]`.
@@ -111,13 +114,14 @@ pub(crate) fn bool_dtype<B: Backend>(tensor: &FloatTensor<B>) -> burn::tensor::B
     get_or_init_device_settings::<B>(&tensor.device()).bool_dtype
 }
 
-/// The gradients that follow from γ: with `S = Σ γαᵀ`, `∂L/∂x = Dγ` folded back, `∂L/∂D = Σ xγᵀ − D(S + Sᵀ)`,
+/// The gradients that follow from γ, beside the report of its solves: with `S = Σ γαᵀ`, `∂L/∂x = Dγ` folded back, `∂L/∂D = Σ xγᵀ − D(S + Sᵀ)`,
 /// `∂L/∂λ₁ = −Σ γ` and `∂L/∂λ₂ = −trace(S)`.
 pub(crate) fn gradients<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     codes: FloatTensor<B>,
     gamma: FloatTensor<B>,
+    solves: FloatTensor<B>,
     geometry: &ConvGeometry,
 ) -> Gradients<B> {
     let n = geometry.atoms;
@@ -140,6 +144,7 @@ pub(crate) fn gradients<B: Backend>(
         grad_weight,
         grad_lambda1,
         B::float_reshape(grad_lambda2, Shape::new([1])),
+        solves,
     )
 }
 

@@ -36,7 +36,7 @@ fn through_normalization<B: Backend>(
 
 /// The gradients of a layer whose input was normalised, given those with the `normalized` input in its place.
 pub(crate) fn before_normalization<B: Backend>(
-    (grad_x, weight, lambda1, lambda2): Gradients<B>,
+    (grad_x, weight, lambda1, lambda2, solves): Gradients<B>,
     normalized: FloatTensor<B>,
     scale: &FloatTensor<B>,
     statistics: Statistics,
@@ -46,7 +46,7 @@ pub(crate) fn before_normalization<B: Backend>(
         true => through_normalization::<B>(grad_x, normalized, scale, statistics),
         false => nothing::<B>(&normalized.device()),
     };
-    (grad_x, weight, lambda1, lambda2)
+    (grad_x, weight, lambda1, lambda2, solves)
 }
 
 /// Mean and biased variance `[c]` of `x [b, c, h, w]`.

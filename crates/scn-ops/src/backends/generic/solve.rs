@@ -13,6 +13,7 @@ use scn_solver::{BackwardOptions, ConvGeometry, ForwardOptions, Method, SolverOp
 use super::convolution;
 use super::layer::{self, Gradients, Solution};
 use super::matrix::Matrix;
+use crate::backends::solves_shape;
 
 /// The forward solve of every pixel; see [`crate::SparseCoding::sparse_code2d`].
 pub(crate) fn forward<B: Backend>(
@@ -36,9 +37,7 @@ pub(crate) fn forward<B: Backend>(
     let codes = codes.fill_where(&broken, f64::NAN).into_planes(&geometry);
     let residual = residual.fill_where(&broken, f64::NAN);
 
-    let [batch, _, height, width] = layer::solves_shape(&geometry);
-    let plane = |row: Matrix<B>| B::float_reshape(row.0, Shape::new([batch, 1, height, width]));
-    let solves = B::float_cat(vec![plane(iterations), plane(residual)], 1);
+    let solves = report(iterations, residual, &geometry);
     let active = layer::active_counts::<B>(codes.clone(), &geometry);
     (codes, solves, active)
 }
@@ -60,9 +59,18 @@ pub(crate) fn backward<B: Backend>(
     let right_side = Matrix::<B>::from_planes(grad_codes).fill_where(&mask.is_zero(), 0.0);
     let broken = right_side.columns_with_nan_or_infinity();
     let right_side = right_side.fill_where(&broken, 0.0);
-    let gamma = masked_gauss_seidel(&quadratic, &mask, &right_side, &options.backward);
+    let (gamma, iterations, residual) = masked_gauss_seidel(&quadratic, &mask, &right_side, &options.backward);
+    let iterations = broken.is_zero().scale(iterations as f64);
+    let solves = report(iterations, residual.fill_where(&broken, f64::NAN), &geometry);
     let gamma = gamma.fill_where(&(mask * broken), f64::NAN).into_planes(&geometry);
-    layer::gradients::<B>(x, weight, codes, gamma, &geometry)
+    layer::gradients::<B>(x, weight, codes, gamma, solves, &geometry)
+}
+
+/// Iterations and residuals `[1, N]` as `[b, 2, h', w']`.
+fn report<B: Backend>(iterations: Matrix<B>, residual: Matrix<B>, geometry: &ConvGeometry) -> FloatTensor<B> {
+    let [batch, _, height, width] = solves_shape(geometry);
+    let plane = |row: Matrix<B>| B::float_reshape(row.0, Shape::new([batch, 1, height, width]));
+    B::float_cat(vec![plane(iterations), plane(residual)], 1)
 }
 
 /// `Q` and what the solvers need of it.
@@ -165,13 +173,14 @@ impl<B: Backend> Quadratic<B> {
     }
 }
 
-/// Solves `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ`, `γ = 0` elsewhere, for all columns of `g [n, N]` by Gauss–Seidel sweeps.
+/// Solves `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ`, `γ = 0` elsewhere, for all columns of `g [n, N]` by Gauss–Seidel sweeps. Returns γ,
+/// the sweeps of all and the relative residual of each `[1, N]`.
 fn masked_gauss_seidel<B: Backend>(
     quadratic: &Matrix<B>,
     mask: &Matrix<B>,
     right_side: &Matrix<B>,
     options: &BackwardOptions,
-) -> Matrix<B> {
+) -> (Matrix<B>, usize, Matrix<B>) {
     let n = right_side.rows();
     let ridge = Matrix(layer::identity::<B>(n, &right_side.0.device())).scale(options.ridge);
     let system = quadratic.clone() + ridge;
@@ -194,5 +203,7 @@ fn masked_gauss_seidel<B: Backend>(
         residual = (right_side.clone() - system.product(&gamma)) * mask.clone();
         iterations += 1;
     }
-    gamma
+    // Without a right-hand side there is no residual either.
+    let relative = residual.column_norms() / (size.clone() + size.is_zero());
+    (gamma, iterations, relative)
 }
