@@ -227,7 +227,7 @@ impl Solved {
     /// What did not reach the tolerance.
     pub fn unsolved(&self) -> Vec<Unsolved> {
         let gradients = self.solution.gradients.as_ref();
-        let systems = gradients.and_then(|gradients| gradients.systems.as_deref());
+        let systems = gradients.map(|gradients| &gradients.systems[..]);
         let tolerance = self.options.forward.tolerance;
         let all = [
             ("problems", &self.solution.solves[..]),
@@ -301,7 +301,7 @@ fn by_reference(problem: &Problem, options: &SolverOptions) -> Result<Solution, 
             weight: found.weight,
             lambda1: found.lambda1,
             lambda2: found.lambda2,
-            systems: Some(found.info),
+            systems: found.info,
         }),
     })
 }
@@ -322,11 +322,19 @@ fn on_device(problem: &Problem, options: SolverOptions, device: &Device) -> Solu
             weight: values(found.weight),
             lambda1: values(found.lambda1),
             lambda2: values(found.lambda2).iter().sum(),
-            systems: None,
+            systems: solve_infos(found.solves, geometry.pixels()),
         }
     });
-    // `[b, 2, h', w']`: a plane of iterations and a plane of residuals for each image.
-    let planes = values(info.solves);
+    Solution {
+        codes: values(codes),
+        solves: solve_infos(info.solves, geometry.pixels()),
+        gradients,
+    }
+}
+
+/// Of solves `[b, 2, h', w']`: for each image a plane of iterations and a plane of residuals, of so many `pixels`.
+fn solve_infos(solves: Tensor<4>, pixels: usize) -> Vec<SolveInfo> {
+    let planes = values(solves);
     let image = |planes: &[f64]| -> Vec<SolveInfo> {
         let (iterations, residuals) = planes.split_at(planes.len() / 2);
         let solve = |(&iterations, &residual): (&f64, &f64)| SolveInfo {
@@ -335,12 +343,7 @@ fn on_device(problem: &Problem, options: SolverOptions, device: &Device) -> Solu
         };
         iterations.iter().zip(residuals).map(solve).collect()
     };
-    let solves = planes.chunks(2 * geometry.pixels()).flat_map(image).collect();
-    Solution {
-        codes: values(codes),
-        solves,
-        gradients,
-    }
+    planes.chunks(2 * pixels).flat_map(image).collect()
 }
 
 fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {

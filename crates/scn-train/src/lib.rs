@@ -5,7 +5,7 @@ mod error;
 mod experiment;
 mod runs;
 
-pub use engine::evaluation::{Evaluation, Evaluator, evaluate, images};
+pub use engine::evaluation::{Evaluation, Evaluator, backward_figures, evaluate, images};
 pub use engine::learner::{Diverged, Learner};
 pub use engine::loss;
 pub use engine::optimizer::Sgd;

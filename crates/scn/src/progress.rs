@@ -84,9 +84,10 @@ impl Progress for Console {
             let Figures { loss, top1, .. } = found.figures;
             format!("; validation loss {loss:.4}, top-1 {top1:.2} %")
         });
+        let capped = capped(train);
         let epochs = self.standing.lock().epochs;
         let line = format!(
-            "epoch {epoch}/{epochs}: loss {:.4}, top-1 {:.2} %, {images_per_second:.0} images/s{validation}",
+            "epoch {epoch}/{epochs}: loss {:.4}, top-1 {:.2} %, {images_per_second:.0} images/s{validation}{capped}",
             train.loss, train.top1
         );
         info!("{line}");
@@ -240,6 +241,20 @@ fn duration(seconds: f64) -> String {
         (0, 0, _) => format!("{minutes} min"),
         (0, _, _) => format!("{hours} h {} min", minutes % 60),
         _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// Says where solves ended at their caps, above their tolerances; nothing where none did.
+fn capped(train: &Figures) -> String {
+    let layers = || train.layers.iter();
+    let forward: u64 = layers().map(|layer| layer.capped).sum();
+    let backward: u64 = layers()
+        .filter_map(|layer| layer.backward)
+        .map(|solves| solves.capped)
+        .sum();
+    match (forward, backward) {
+        (0, 0) => String::new(),
+        _ => format!("; at the cap: {forward} solves, {backward} backward"),
     }
 }
 

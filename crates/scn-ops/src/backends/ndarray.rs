@@ -5,10 +5,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{BackendTensor, DispatchTensorKind, NdArray};
 use scn_solver::{ConvGeometry, SolverOptions};
 
+use super::ToTensor;
 use super::autodiff::without_gradients;
 use super::generic::by_burn;
 use super::generic::{normalization, solve};
-use super::ToTensor;
 use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 
 impl ToTensor for NdArray {

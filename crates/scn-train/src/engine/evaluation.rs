@@ -7,8 +7,8 @@ use scn_data::{Batch, Loader};
 use scn_models::{Network, Output, Pass};
 use serde::Serialize;
 
-use crate::engine::loss::{Counts, predictions};
-use crate::engine::statistics::{Collector, Figures, Sums};
+use crate::engine::loss::{Counts, cross_entropy, predictions};
+use crate::engine::statistics::{BackwardFigures, Collector, Figures, Sums};
 use crate::engine::stop::StopFlag;
 use crate::tensors::floats;
 
@@ -64,6 +64,24 @@ pub fn evaluate(
         confusion,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// What the backward solves of each coding layer of `model`, which must be on `device` with autodiff, report on the first
+/// batch: in the order of [`Network::coding_layers`], `None` for layers without such solves.
+pub fn backward_figures(model: &impl Network, loader: &Loader, device: &Device) -> Vec<Option<BackwardFigures>> {
+    let mut collector = Collector::new(Sums::default());
+    for batch in loader.epoch(0, 0).take(1) {
+        let Output {
+            logits,
+            codes,
+            backward,
+        } = model.forward(images(&batch, device), &Pass::EVALUATION);
+        // Only the layers' reports are asked for, which are complete now.
+        let _ = backward.gradients(cross_entropy(logits, &batch.labels, 0.0));
+        collector.add(&Counts::default(), codes);
+    }
+    let layers = collector.figures(model).layers;
+    layers.into_iter().map(|layer| layer.backward).collect()
 }
 
 /// Evaluates a model batch by batch.

@@ -9,7 +9,7 @@ use scn_ops::DeviceRequest;
 use scn_solver::Method;
 use scn_study::Trained;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{Evaluation, EvaluationSplit, Splits, evaluate};
+use scn_train::{BackwardFigures, Evaluation, EvaluationSplit, Splits, backward_figures, evaluate};
 use serde::Serialize;
 
 use crate::arguments::{device_name, one_of};
@@ -100,10 +100,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let loader = Splits::evaluation(args.split, &data, description.seed, &description.normalization)?;
     let info = data.dataset.info();
     let classes = config.classes.unwrap_or(info.class_names.len());
-    let model = trained.network(&config, loader.image_shape(), &device)?.valid();
-    let Some(evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
+    let differentiable = device.clone().autodiff();
+    let network = trained.network(&config, loader.image_shape(), &differentiable)?;
+    let model = network.valid();
+    let Some(mut evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
         return Ok(exit::stopped(stop.signal().unwrap_or_default()));
     };
+    // Evaluation has no backward pass: one batch shows what training's would do with these weights.
+    let backward = backward_figures(&network, &loader, &differentiable);
+    for (layer, backward) in evaluation.figures.layers.iter_mut().zip(backward) {
+        layer.backward = backward;
+    }
     let report = Report {
         checkpoint: trained.path.display().to_string(),
         split: args.split.name(),
@@ -160,6 +167,25 @@ fn table(report: &Report) -> String {
             layer.lambda1,
             layer.unused_atoms,
             layer.atoms
+        ));
+    }
+    let solved: Vec<_> = figures
+        .layers
+        .iter()
+        .filter_map(|layer| Some((&layer.name, layer.capped, layer.backward?)))
+        .collect();
+    if !solved.is_empty() {
+        lines.push("\nbackward, one batch  sweeps        mean        max   at the cap   forward at the cap".into());
+    }
+    for (name, capped, backward) in solved {
+        let BackwardFigures {
+            iterations,
+            residual_mean,
+            residual_max,
+            capped: backward_capped,
+        } = backward;
+        lines.push(format!(
+            "{name:<20} {iterations:>6.2} {residual_mean:>11.1e} {residual_max:>10.1e} {backward_capped:>12} {capped:>20}"
         ));
     }
     lines.join("\n") + "\n"
