@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Tensor};
-use scn_models::{Backward, CodingReport, LayerSummary, Model, Network, Observer, Output, Pass, Roles};
+use scn_models::{Backward, CodingReport, CodingSums, LayerSummary, Model, Network, Observer, Output, Pass, Roles};
 use scn_ops::{convolve2d, convolve2d_adjoint};
 
 use crate::common::{images, normal, sdnet, table, tensor, values};
@@ -29,11 +29,11 @@ fn an_sdnet_reports_steps_residual_activity_and_lambda_of_every_coding_layer() {
     let codes = coding.forward(input.clone(), None);
     let sums = output.codes.into_iter().next().unwrap().sums();
     let (found, places) = (values(&sums.values), 36);
-    assert_eq!((sums.places, sums.atoms, found.len()), (places, 64, 3 + 64));
+    assert_eq!((sums.places, sums.atoms, found.len()), (places, 64, CodingSums::FIXED + 64));
     assert_eq!(found[0], 3.0 * places as f64);
     let first = codes.slice_dim(0, 0..1);
     let all = values(&first);
-    for (atom, &active) in found[3..].iter().enumerate() {
+    for (atom, &active) in found[CodingSums::FIXED..].iter().enumerate() {
         let of_atom = all.chunks(36).skip(atom).step_by(64).flatten();
         assert_eq!(
             active,
@@ -41,7 +41,7 @@ fn an_sdnet_reports_steps_residual_activity_and_lambda_of_every_coding_layer() {
             "atom {atom}"
         );
     }
-    assert!(found[3..].iter().sum::<f64>() > 0.0);
+    assert!(found[CodingSums::FIXED..].iter().sum::<f64>() > 0.0);
     // ρ of the first image in f64, by its definition.
     let (weight, step) = (coding.weight.val(), values(&coding.step_size.value_sync())[0]);
     let (x, c) = (input.slice_dim(0, 0..1), first);

@@ -1,15 +1,15 @@
-//! Steps of an SDNet, whose first layer has a state besides its parameters.
+//! Steps of an SDNet, whose first layer has a state besides its parameters, and what the layers of an SCN report of a step.
 
 use burn::tensor::Device;
 use scn_data::Batch;
 use scn_models::{Model, Network};
 use scn_train::tensors::{Arrays, from_module, into_module};
-use scn_train::{Collector, Learner, Sgd, Sums};
+use scn_train::{Collector, LayerFigures, Learner, Sgd, Sums};
 
 use crate::common::small;
 
-fn learner() -> Learner {
-    let experiment = small(&["model={kind=\"sdnet18\", csc={lambda=0.05}}"]).experiment;
+fn learner(overrides: &[&str]) -> Learner {
+    let experiment = small(overrides).experiment;
     let device = Device::flex().autodiff();
     Learner {
         model: Model::new(&experiment.model, [1, 8, 8], 10, 1, &device).unwrap(),
@@ -19,7 +19,11 @@ fn learner() -> Learner {
     }
 }
 
-fn step(learner: &mut Learner, index: usize) {
+fn sdnet() -> Learner {
+    learner(&["model={kind=\"sdnet18\", csc={lambda=0.05}}"])
+}
+
+fn step(learner: &mut Learner, index: usize) -> Vec<LayerFigures> {
     let pixels = (0..4 * 64)
         .map(|i| (0.7 * (i * (index + 1)) as f64).sin() as f32)
         .collect();
@@ -32,6 +36,7 @@ fn step(learner: &mut Learner, index: usize) {
     };
     let mut collector = Collector::new(Sums::default());
     learner.step(&batch, 0.05, &mut collector).unwrap();
+    collector.figures(&learner.model).layers
 }
 
 fn named<'a>(arrays: &'a Arrays, name: &str) -> &'a [f32] {
@@ -40,7 +45,7 @@ fn named<'a>(arrays: &'a Arrays, name: &str) -> &'a [f32] {
 
 #[test]
 fn an_sdnet_keeps_unit_atoms_and_goes_on_from_a_checkpoint_bit_for_bit() {
-    let mut whole = learner();
+    let mut whole = sdnet();
     let before = from_module(&whole.model);
     step(&mut whole, 0);
     let (model, momentum) = (from_module(&whole.model), whole.optimizer.state());
@@ -52,7 +57,7 @@ fn an_sdnet_keeps_unit_atoms_and_goes_on_from_a_checkpoint_bit_for_bit() {
         assert_ne!(named(&before, name), named(&model, name), "{name} has not moved");
     }
 
-    let mut resumed = learner();
+    let mut resumed = sdnet();
     resumed.model = into_module(resumed.model, &model).unwrap();
     let device = Device::flex();
     let roles = resumed.model.roles();
@@ -65,4 +70,39 @@ fn an_sdnet_keeps_unit_atoms_and_goes_on_from_a_checkpoint_bit_for_bit() {
     let (whole, resumed) = (from_module(&whole.model), from_module(&resumed.model));
     assert_eq!(whole, resumed);
     assert_ne!(named(&whole, "conv1.step_size"), named(&model, "conv1.step_size"));
+}
+
+#[test]
+fn the_layers_of_an_scn_report_the_systems_of_the_backward_pass() {
+    let tolerance = "model.solver.backward_tolerance=1e-5";
+    let layers = step(&mut learner(&["model.solver.tolerance=1e-5", tolerance]), 0);
+    assert_eq!(layers.len(), 14);
+    for LayerFigures {
+        name, capped, backward, ..
+    } in layers
+    {
+        let backward = backward.unwrap_or_else(|| panic!("{name} reports no backward solves"));
+        assert_eq!((capped, backward.capped), (0, 0), "{name}: {backward:?}");
+        // Rounding leaves a residual somewhere, and the tolerance bounds it everywhere.
+        assert!(0.0 < backward.residual_mean && backward.residual_mean <= backward.residual_max);
+        assert!(backward.residual_max <= 1e-5, "{name}: {backward:?}");
+    }
+    // The codes of an SDNet are unrolled: there is no system.
+    assert!(step(&mut sdnet(), 0).iter().all(|layer| layer.backward.is_none()));
+}
+
+#[test]
+fn solves_that_end_at_their_caps_are_counted() {
+    let impossible = [
+        "model.solver.tolerance=0.0",
+        "model.solver.max_iterations=1",
+        "model.solver.backward_tolerance=0.0",
+        "model.solver.backward_max_iterations=1",
+    ];
+    let layers = step(&mut learner(&impossible), 0);
+    // Four images of 8×8: so many solves in the first layer, and so many systems.
+    let LayerFigures { capped, backward, .. } = &layers[0];
+    let backward = backward.unwrap();
+    assert!(0 < *capped && *capped <= 256, "{capped}");
+    assert!(0 < backward.capped && backward.capped <= 256, "{backward:?}");
 }

@@ -25,7 +25,7 @@ fn what_a_description_claims_is_compared_with_its_tensors_first() {
         ),
         (
             |model| model["model"]["classes"] = json!(100_000),
-            &["`classifier.bias` has shape [10], expected [100000]"],
+            &["last/model.json: claims 100000 classes, its weights are of 10"],
         ),
         (
             |model| model["model"]["width"] = json!(1u64 << 40),

@@ -26,7 +26,7 @@ fn mount<'a>(options: &[&str], path: &'a Path) -> Option<Mounted<'a>> {
 /// A disk of its own, small enough to be filled at once.
 fn small_disk(path: &Path) -> Option<Mounted<'_>> {
     fs::create_dir(path).unwrap();
-    mount(&["-t", "tmpfs", "-o", "size=8m", "tmpfs"], path)
+    mount(&["-t", "tmpfs", "-o", "size=32m", "tmpfs"], path)
 }
 
 /// Writes until nothing more fits.
@@ -163,6 +163,7 @@ fn what_a_test_found_is_told_where_it_cannot_be_stored() {
         "model.solver.method=fista",
         "model.solver.tolerance=0",
         "model.solver.max_iterations=300",
+        "model.width=4",
     ];
     let mut child = bench.start(&with(&["--out", "disk/run"], &sets));
     paused(
