@@ -29,7 +29,10 @@ fn an_sdnet_reports_steps_residual_activity_and_lambda_of_every_coding_layer() {
     let codes = coding.forward(input.clone(), None);
     let sums = output.codes.into_iter().next().unwrap().sums();
     let (found, places) = (values(&sums.values), 36);
-    assert_eq!((sums.places, sums.atoms, found.len()), (places, 64, CodingSums::FIXED + 64));
+    assert_eq!(
+        (sums.places, sums.atoms, found.len()),
+        (places, 64, CodingSums::FIXED + 64)
+    );
     assert_eq!(found[0], 3.0 * places as f64);
     let first = codes.slice_dim(0, 0..1);
     let all = values(&first);

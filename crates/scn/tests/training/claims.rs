@@ -29,7 +29,7 @@ fn what_a_description_claims_is_compared_with_its_tensors_first() {
         ),
         (
             |model| model["model"]["width"] = json!(1u64 << 40),
-            &["last/model.json: model.`width` is 1099511627776: it must be from 1 to 64"],
+            &["last/model.json: model.`width` is 1099511627776: it must be a whole number from 1 to 64"],
         ),
         (
             |model| model["model"]["classes"] = json!(1u64 << 60),
@@ -45,7 +45,7 @@ fn what_a_description_claims_is_compared_with_its_tensors_first() {
         ),
         (
             |model| model["data"]["batch_size"] = json!(u64::MAX),
-            &["last/model.json: claims batches of 18446744073709551615 images"],
+            &["last/model.json: 18446744073709551615 is too large"],
         ),
         (
             |model| model["normalization"]["shape"] = json!([1, 1_000_000, 1_000_000]),

@@ -37,6 +37,12 @@ fn fill(disk: &Path) {
     }
 }
 
+/// Fills the last page of a file on a full disk, which would take another line.
+fn pad(file: &Path) {
+    let mut file = fs::OpenOptions::new().append(true).open(file).unwrap();
+    while file.write_all(b"\n").is_ok() {}
+}
+
 /// Does something while the program stands still, at a point that `reached` tells.
 #[track_caller]
 fn paused(child: &mut Child, reached: impl Fn() -> bool, act: impl FnOnce()) {
@@ -169,7 +175,10 @@ fn what_a_test_found_is_told_where_it_cannot_be_stored() {
     paused(
         &mut child,
         || disk.join("run/checkpoints/last").exists(),
-        || fill(&disk),
+        || {
+            fill(&disk);
+            pad(&disk.join("run/metrics.jsonl"));
+        },
     );
     let output = child.wait_with_output().unwrap();
     let says = [
