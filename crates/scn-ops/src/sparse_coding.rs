@@ -44,6 +44,8 @@ pub trait SparseCodingVjp: Backend {
     /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them, and
     /// the price and relative residual of every pixel's system `[b, 2, h', w']`. The gradient of x is empty where it is
     /// not wanted.
+    // The macro of burn wants the types written out.
+    #[allow(clippy::type_complexity)]
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
