@@ -1,11 +1,13 @@
 //! A small experiment, runs of it, and what they leave.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -97,6 +99,11 @@ impl Bench {
 
     fn in_folder(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env_remove("RUST_LOG");
+        // Tests under nohup would hand an ignored hang-up down.
+        // SAFETY: setting a signal's default action is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| Ok(sigaction(Signal::SIGHUP, &default_action()).map(|_| ())?));
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -226,4 +233,8 @@ pub fn with<'a>(arguments: &[&'a str], sets: &[&'a str]) -> Vec<&'a str> {
     let mut all = arguments.to_vec();
     sets.iter().for_each(|set| all.extend(["--set", set]));
     all
+}
+
+fn default_action() -> SigAction {
+    SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty())
 }
