@@ -5,8 +5,9 @@
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use scn_solver::{ConvGeometry, Placement};
 
-use crate::{convolve2d, convolve2d_adjoint};
+use crate::{convolve2d, convolve2d_adjoint, geometry};
 
 /// What a convolutional sparse-coding layer computes besides its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,8 +18,8 @@ pub struct ConvolutionalOptions {
     pub mu: f64,
     /// Whether codes are non-negative.
     pub non_negative: bool,
-    /// Between the places of the codes.
-    pub stride: usize,
+    /// Where the places of the codes lie.
+    pub placement: Placement,
 }
 
 impl Default for ConvolutionalOptions {
@@ -28,12 +29,12 @@ impl Default for ConvolutionalOptions {
             steps: 2,
             mu: 0.0,
             non_negative: true,
-            stride: 1,
+            placement: Placement::same(1),
         }
     }
 }
 
-/// The codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` of `x [b, c, h, w]` after so many steps of FISTA from 0.
+/// The codes `[b, n, h', w']`, of the sides of [`convolve2d`], of `x [b, c, h, w]` after so many steps of FISTA from 0.
 ///
 /// `weight [n, c, k, k]` holds one atom a row; `lambda`, the weight of the 1-norm, is `[1]` or one value for each image
 /// `[b]`; `step_size [1]` is to be below `2/‖D‖²` (see [`dictionary_norm`]). Gradients reach all four. The gradient of
@@ -86,7 +87,7 @@ pub trait ImplicitCode: Backend {
         weight: FloatTensor<Self>,
         lambda: FloatTensor<Self>,
         codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         mu: f64,
         convergence: Convergence,
     ) -> FloatTensor<Self>;
@@ -106,6 +107,7 @@ pub fn converged_convolutional_sparse_code2d(
     options: ConvolutionalOptions,
     convergence: Convergence,
 ) -> Tensor<4> {
+    let geometry = geometry::of_input(&x, &weight, options.placement);
     let values = x.clone().without_autodiff();
     let layer = Layer::new(
         &values,
@@ -124,7 +126,7 @@ pub fn converged_convolutional_sparse_code2d(
         weight.into_dispatch(),
         lambda.into_dispatch(),
         codes.into_dispatch(),
-        options.stride,
+        geometry,
         options.mu,
         convergence,
     ))
@@ -184,12 +186,12 @@ impl Layer {
 
     /// `step_size·Dᵀ` of a residual.
     fn ascent(&self, residual: Tensor<4>) -> Tensor<4> {
-        convolve2d(residual, self.weight.clone(), self.options.stride) * self.step_size.clone()
+        convolve2d(residual, self.weight.clone(), self.options.placement) * self.step_size.clone()
     }
 
     /// A proximal gradient step from codes.
     fn step(&self, x: &Tensor<4>, point: Tensor<4>) -> Tensor<4> {
-        let signal = convolve2d_adjoint(point.clone(), self.weight.clone(), self.options.stride, self.sides);
+        let signal = convolve2d_adjoint(point.clone(), self.weight.clone(), self.options.placement, self.sides);
         self.proximal(point + self.ascent(x.clone() - signal))
     }
 
@@ -241,14 +243,15 @@ fn extrapolated(codes: &Tensor<4>, previous: Tensor<4>, factor: f64) -> Tensor<4
 pub fn dictionary_norm(
     weight: Tensor<4>,
     start: Tensor<4>,
-    stride: usize,
+    placement: impl Into<Placement>,
     sides: [usize; 2],
     iterations: usize,
 ) -> (Tensor<1>, Tensor<4>) {
+    let placement = placement.into();
     let (weight, mut vector) = (weight.without_autodiff(), start.without_autodiff());
-    let signal = |codes: Tensor<4>| convolve2d_adjoint(codes, weight.clone(), stride, sides);
+    let signal = |codes: Tensor<4>| convolve2d_adjoint(codes, weight.clone(), placement, sides);
     for _ in 0..iterations {
-        let next = convolve2d(signal(vector.clone()), weight.clone(), stride);
+        let next = convolve2d(signal(vector.clone()), weight.clone(), placement);
         vector = next.clone() / divisor(squared_length(&next).sqrt());
     }
     let norm = squared_length(&signal(vector.clone())) / divisor(squared_length(&vector));

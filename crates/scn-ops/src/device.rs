@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use crate::tile_plan::DeviceLimits;
+use crate::workgroup::DeviceLimits;
 
 /// A device as experiment files and the command line name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -9,10 +9,10 @@ mod convolution;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod convolutional_sparse_coding;
 mod device;
+mod geometry;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod sparse_coding;
-mod tile_plan;
-mod wgpu_bound;
+mod workgroup;
 
 pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize_batch};
 pub use convolution::{Convolution, ConvolutionVjp, convolve2d, convolve2d_adjoint};
@@ -21,9 +21,12 @@ pub use convolutional_sparse_coding::{
     convolutional_sparse_code2d, dictionary_norm,
 };
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
+/// Where the windows of a layer lie.
+pub use scn_solver::{Padding, Placement};
 pub use sparse_coding::{
     BackwardReport, Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
     normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
 };
-pub use tile_plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};
-pub use wgpu_bound::{A100, GpuFigures, Limit, WgpuBound, wgpu_bound};
+pub use workgroup::{
+    A100, ATOMS_PER_UNIT, DeviceLimits, GpuFigures, Limit, PIXELS_PER_UNIT, TilePlan, WgpuBound, wgpu_bound,
+};

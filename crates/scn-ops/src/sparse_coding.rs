@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-use scn_solver::{ConvGeometry, SolverOptions};
+use scn_solver::{ConvGeometry, Placement, SolverOptions};
+
+use crate::geometry;
 
 /// The forward solve; `Autodiff` routes tracked tensors to the implicit gradient.
 #[backend_extension(
@@ -25,7 +27,7 @@ pub trait SparseCoding: Backend {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         backward: BackwardReport,
@@ -49,7 +51,7 @@ pub trait SparseCodingVjp: Backend {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -137,10 +139,11 @@ pub struct SparseCodingGradients {
 
 /// Replaces the `k×k` patch of `x [b, c, h, w]` around every output pixel by its non-negative sparse code.
 ///
-/// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; zero padding is `k / 2`. Returns the codes
-/// `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` and what the solves report. Gradients reach `x`, `weight` and `lambda1` by
-/// implicit differentiation of the optimality conditions. NaN or infinity in a patch gives NaN codes at its pixel
-/// after 0 iterations; in the dictionary, its Gram matrix or λ₁ it gives NaN codes at all of them.
+/// `weight [n, c, k, k]` holds one atom a row, `lambda1` is `[1]` or `[n]`; a `placement` that is a number is a stride with
+/// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report.
+/// Gradients reach `x`, `weight` and `lambda1` by implicit differentiation of the optimality conditions. NaN or infinity in
+/// a patch gives NaN codes at its pixel after 0 iterations; in the dictionary, its Gram matrix or λ₁ it gives NaN codes at
+/// all of them.
 ///
 /// # Panics
 /// Where the shapes do not form a layer (see [`ConvGeometry::new`]), `lambda1` has neither 1 nor `n` values, or
@@ -149,11 +152,19 @@ pub fn sparse_code2d(
     x: Tensor<4>,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
     let identity = identity(&x);
-    solve(x, identity, Statistics::Given, weight, lambda1, stride, options)
+    solve(
+        x,
+        identity,
+        Statistics::Given,
+        weight,
+        lambda1,
+        placement.into(),
+        options,
+    )
 }
 
 /// [`sparse_code2d`] of a normalised input, which is normalised as it is read where the backend can do so.
@@ -165,7 +176,7 @@ pub fn normalized_sparse_code2d(
     normalization: Normalization,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
     let Normalization {
@@ -181,7 +192,7 @@ pub fn normalized_sparse_code2d(
         "values of mean and variance (left) are not one for each channel (right)"
     );
     let scale = (variance + epsilon).sqrt().recip();
-    solve(x, (mean, scale), statistics, weight, lambda1, stride, options)
+    solve(x, (mean, scale), statistics, weight, lambda1, placement.into(), options)
 }
 
 fn solve(
@@ -190,10 +201,10 @@ fn solve(
     statistics: Statistics,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
-    stride: usize,
+    placement: Placement,
     options: SolverOptions,
 ) -> (Tensor<4>, SolverInfo) {
-    let geometry = geometry(&x, &weight, stride);
+    let geometry = geometry::of_input(&x, &weight, placement);
     let [values] = lambda1.dims();
     assert!(
         values == 1 || values == geometry.atoms,
@@ -214,7 +225,7 @@ fn solve(
         scale.into_dispatch(),
         weight.into_dispatch(),
         lambda1.into_dispatch(),
-        stride,
+        geometry,
         options,
         statistics,
         backward.clone(),
@@ -242,20 +253,12 @@ pub fn sparse_code2d_vjp(
     weight: Tensor<4>,
     codes: Tensor<4>,
     grad_codes: Tensor<4>,
-    stride: usize,
+    placement: impl Into<Placement>,
     options: SolverOptions,
 ) -> SparseCodingGradients {
-    let expected = geometry(&x, &weight, stride).codes_shape();
-    assert_eq!(
-        codes.dims(),
-        expected,
-        "shape of codes (left) is not that of the layer (right)"
-    );
-    assert_eq!(
-        grad_codes.dims(),
-        expected,
-        "shape of grad_codes (left) is not that of the layer (right)"
-    );
+    let geometry = geometry::of_input(&x, &weight, placement.into());
+    geometry::check_codes("codes", &codes, &geometry);
+    geometry::check_codes("grad_codes", &grad_codes, &geometry);
     check(&options);
     let (mean, scale) = identity(&x);
     let (x, weight, lambda1, lambda2, solves) = Dispatch::sparse_code2d_vjp(
@@ -265,7 +268,7 @@ pub fn sparse_code2d_vjp(
         weight.into_dispatch(),
         codes.into_dispatch(),
         grad_codes.into_dispatch(),
-        stride,
+        geometry,
         options,
         Statistics::Given,
         true,
@@ -282,12 +285,5 @@ pub fn sparse_code2d_vjp(
 fn check(options: &SolverOptions) {
     if let Err(error) = options.validate() {
         panic!("options of a sparse-coding layer: {error}");
-    }
-}
-
-fn geometry(x: &Tensor<4>, weight: &Tensor<4>, stride: usize) -> ConvGeometry {
-    match ConvGeometry::new(x.dims(), weight.dims(), stride) {
-        Ok(geometry) => geometry,
-        Err(error) => panic!("{error}"),
     }
 }

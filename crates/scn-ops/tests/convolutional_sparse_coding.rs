@@ -8,8 +8,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use common::{devices, random, tensor, values};
 use scn_ops::{
-    Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d,
-    dictionary_norm,
+    Convergence, ConvolutionalOptions, Padding, Placement, converged_convolutional_sparse_code2d,
+    convolutional_sparse_code2d, convolve2d, dictionary_norm,
 };
 
 /// Inputs of a layer that have gradients.
@@ -44,10 +44,27 @@ impl Layer {
         }
     }
 
+    /// Stride, padding and dilation.
+    fn placement(&self) -> [usize; 3] {
+        let Placement {
+            stride,
+            padding,
+            dilation,
+        } = self.options.placement;
+        match padding {
+            Padding::Same => [stride, dilation * (self.weight_shape[2] / 2), dilation],
+            Padding::Zeros(zeros) => [stride, zeros, dilation],
+        }
+    }
+
     fn codes_shape(&self) -> [usize; 4] {
         let [batch, _, height, width] = self.x_shape;
-        let places = |side: usize| side.div_ceil(self.options.stride);
-        [batch, self.weight_shape[0], places(height), places(width)]
+        let [stride, padding, dilation] = self.placement();
+        let windows = |side: usize| {
+            let ends = (0..).map(|window| window * stride + dilation * (self.weight_shape[2] - 1));
+            ends.take_while(|&end| end < side + 2 * padding).count()
+        };
+        [batch, self.weight_shape[0], windows(height), windows(width)]
     }
 
     /// Every product in `D∗c`: places in the signal, the weight and the codes.
@@ -55,13 +72,14 @@ impl Layer {
         let [_, channels, height, width] = self.x_shape;
         let [batch, atoms, rows, columns] = self.codes_shape();
         let kernel = self.weight_shape[2];
+        let [stride, padding, dilation] = self.placement();
         for code in 0..batch * atoms * rows * columns {
             let (column, row) = (code % columns, code / columns % rows);
             let (atom, image) = (code / columns / rows % atoms, code / columns / rows / atoms);
             for place in 0..channels * kernel * kernel {
                 let (across, down, channel) = (place % kernel, place / kernel % kernel, place / kernel / kernel);
-                let y = (row * self.options.stride + down).wrapping_sub(kernel / 2);
-                let x = (column * self.options.stride + across).wrapping_sub(kernel / 2);
+                let y = (row * stride + down * dilation).wrapping_sub(padding);
+                let x = (column * stride + across * dilation).wrapping_sub(padding);
                 if y < height && x < width {
                     let signal = ((image * channels + channel) * height + y) * width + x;
                     visit(signal, atom * channels * kernel * kernel + place, code);
@@ -129,6 +147,14 @@ impl Layer {
     }
 }
 
+fn placement(stride: usize, padding: usize, dilation: usize) -> Placement {
+    Placement {
+        stride,
+        padding: Padding::Zeros(padding),
+        dilation,
+    }
+}
+
 fn layers() -> Vec<Layer> {
     let options = ConvolutionalOptions::default();
     vec![
@@ -159,18 +185,38 @@ fn layers() -> Vec<Layer> {
         Layer::new(
             [2, 2, 9, 8],
             [6, 2, 7, 7],
-            ConvolutionalOptions { stride: 2, ..options },
+            ConvolutionalOptions {
+                placement: 2.into(),
+                ..options
+            },
         ),
         Layer::new(
             [2, 4, 6, 6],
             [12, 4, 1, 1],
             ConvolutionalOptions {
-                stride: 2,
+                placement: 2.into(),
                 mu: 0.2,
                 ..options
             },
         ),
         Layer::new([2, 3, 4, 4], [7, 3, 3, 3], ConvolutionalOptions { steps: 1, ..options }),
+        Layer::new(
+            [2, 2, 8, 7],
+            [5, 2, 4, 4],
+            ConvolutionalOptions {
+                placement: placement(2, 1, 1),
+                steps: 3,
+                ..options
+            },
+        ),
+        Layer::new(
+            [1, 2, 9, 8],
+            [5, 2, 3, 3],
+            ConvolutionalOptions {
+                placement: placement(1, 3, 3),
+                ..options
+            },
+        ),
     ]
 }
 
@@ -284,7 +330,16 @@ fn convex_layers() -> Vec<Layer> {
             ConvolutionalOptions {
                 mu: 0.3,
                 non_negative: false,
-                stride: 2,
+                placement: 2.into(),
+                ..options
+            },
+        ),
+        Layer::new(
+            [2, 2, 7, 9],
+            [3, 2, 4, 4],
+            ConvolutionalOptions {
+                mu: 0.4,
+                placement: placement(2, 2, 2),
                 ..options
             },
         ),
@@ -397,9 +452,9 @@ fn the_norm_of_the_dictionary_is_its_largest_eigenvalue() {
                 tensor::<4>(&one.weight, one.weight_shape, &device),
                 tensor::<4>(&start, one.codes_shape(), &device),
             );
-            let stride = one.options.stride;
-            let (_, start) = dictionary_norm(weight.clone(), start, stride, [height, width], 200);
-            let (norm, _) = dictionary_norm(weight.clone(), start, stride, [height, width], 20);
+            let placement = one.options.placement;
+            let (_, start) = dictionary_norm(weight.clone(), start, placement, [height, width], 200);
+            let (norm, _) = dictionary_norm(weight.clone(), start, placement, [height, width], 20);
             let found = values(norm)[0];
             assert!(
                 found <= expected * (1.0 + 1e-5) && found >= expected * 0.995,
@@ -408,7 +463,7 @@ fn the_norm_of_the_dictionary_is_its_largest_eigenvalue() {
             let zero = dictionary_norm(
                 weight.zeros_like(),
                 Tensor::ones(one.codes_shape(), &device),
-                stride,
+                placement,
                 [height, width],
                 3,
             );

@@ -14,6 +14,6 @@ pub mod reference;
 mod validation;
 
 pub use error::SolverError;
-pub use geometry::ConvGeometry;
+pub use geometry::{ConvGeometry, Padding, Placement};
 pub use kernels::SimdLevel;
 pub use options::{BackwardOptions, ForwardOptions, Method, SolveInfo, SolverOptions};

@@ -52,7 +52,7 @@ impl ConvolutionalCoding {
             steps: csc.steps,
             mu: csc.mu,
             non_negative: csc.non_negative,
-            stride,
+            placement: stride.into(),
         };
         let sides = [height, width];
         let weight = init.normal([atoms, channels, kernel, kernel], 1.0).map(projected);
@@ -99,7 +99,7 @@ impl ConvolutionalCoding {
     pub fn residual(&self, x: Tensor<4>) -> Tensor<1> {
         let [_, _, height, width] = x.dims();
         let codes = self.forward(x.clone(), None);
-        let signal = convolve2d_adjoint(codes, self.weight.val(), self.options.stride, [height, width]);
+        let signal = convolve2d_adjoint(codes, self.weight.val(), self.options.placement, [height, width]);
         image_means((x - signal).powi_scalar(2))
     }
 
@@ -115,7 +115,7 @@ impl ConvolutionalCoding {
         let (norm, direction) = dictionary_norm(
             weight.val(),
             self.direction.value_sync(),
-            self.options.stride,
+            self.options.placement,
             self.sides,
             ITERATIONS,
         );
@@ -129,7 +129,7 @@ impl ConvolutionalCoding {
 
     pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
         let [atoms, channels, kernel, _] = self.weight.val().dims();
-        let stride = self.options.stride;
+        let stride = self.options.placement.stride;
         let output = [atoms, height.div_ceil(stride), width.div_ceil(stride)];
         let parameters = atoms * channels * kernel * kernel;
         LayerSummary {

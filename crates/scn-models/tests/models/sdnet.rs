@@ -61,7 +61,7 @@ fn the_stem_is_the_published_one() {
         steps: 3,
         mu: 0.2,
         non_negative: false,
-        stride: 1,
+        placement: 1.into(),
     };
     let lambda = tensor(vec![0.3], [1], &device);
     let codes = convolutional_sparse_code2d(

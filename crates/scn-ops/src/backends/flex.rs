@@ -5,7 +5,8 @@ use burn::backend::{BackendTensor, DispatchTensorKind, Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 
-use super::{ToTensor, adjoint_geometry, geometry_of, solves_shape, weight_geometry};
+use super::autodiff::without_gradients;
+use super::{ToTensor, solves_shape};
 use crate::{
     BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics,
 };
@@ -16,16 +17,10 @@ fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
 
 /// A gradient of the input, empty where there is none.
 fn optional(values: Option<Vec<f32>>, geometry: &ConvGeometry) -> FloatTensor<Flex> {
-    let ConvGeometry {
-        batch,
-        channels,
-        height,
-        width,
-        ..
-    } = *geometry;
+    let shape = geometry.input_shape();
     match values {
-        Some(values) => tensor(values, [batch, channels, height, width]),
-        None => tensor(Vec::new(), [0, channels, height, width]),
+        Some(values) => tensor(values, shape),
+        None => tensor(Vec::new(), [0, shape[1], shape[2], shape[3]]),
     }
 }
 
@@ -40,6 +35,8 @@ fn normalization<'a>(
         of_batch: statistics == Statistics::Batch,
     }
 }
+
+without_gradients!(Flex);
 
 impl ToTensor for Flex {
     fn kind(tensor: BackendTensor<Self>) -> DispatchTensorKind {
@@ -93,12 +90,11 @@ impl SparseCoding for Flex {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let geometry = geometry_of(&x, &weight, stride);
         let (x, weight, lambda1) = (x.to_contiguous(), weight.to_contiguous(), lambda1.to_contiguous());
         let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
         let solution = kernels::forward(
@@ -127,7 +123,7 @@ impl SparseCodingVjp for Flex {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -138,7 +134,6 @@ impl SparseCodingVjp for Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        let geometry = geometry_of(&x, &weight, stride);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (codes, grad_codes) = (codes.to_contiguous(), grad_codes.to_contiguous());
         let (mean, scale) = (mean.to_contiguous(), scale.to_contiguous());
@@ -165,8 +160,7 @@ impl SparseCodingVjp for Flex {
 }
 
 impl Convolution for Flex {
-    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        let geometry = geometry_of(&x, &weight, stride);
+    fn convolve2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let output = kernels::convolution(&geometry, x.storage(), weight.storage(), SimdLevel::detect());
         tensor(output, geometry.codes_shape())
@@ -175,16 +169,11 @@ impl Convolution for Flex {
     fn convolve2d_adjoint(
         values: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        stride: usize,
-        sides: [usize; 2],
+        geometry: ConvGeometry,
     ) -> FloatTensor<Self> {
-        let geometry = adjoint_geometry(&values, &weight, stride, sides);
         let (values, weight) = (values.to_contiguous(), weight.to_contiguous());
         let output = kernels::convolution_adjoint(&geometry, values.storage(), weight.storage(), SimdLevel::detect());
-        tensor(
-            output,
-            [geometry.batch, geometry.channels, geometry.height, geometry.width],
-        )
+        tensor(output, geometry.input_shape())
     }
 }
 
@@ -192,14 +181,12 @@ impl ConvolutionVjp for Flex {
     fn convolve2d_weight_gradient(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        stride: usize,
-        kernel: usize,
+        geometry: ConvGeometry,
     ) -> FloatTensor<Self> {
-        let geometry = weight_geometry(&x, &grad, stride, kernel);
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
         let gradient =
             kernels::convolution_weight_gradient(&geometry, x.storage(), grad.storage(), SimdLevel::detect());
-        tensor(gradient, [geometry.atoms, geometry.channels, kernel, kernel])
+        tensor(gradient, geometry.weight_shape())
     }
 }
 

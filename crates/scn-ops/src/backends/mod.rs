@@ -1,27 +1,20 @@
-//! One file per backend; a new backend is one file here and one selector in `sparse_coding.rs`.
+//! One file or folder per backend; a new backend is one here and one selector at each operation.
 
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
 mod autodiff;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod flex;
-#[cfg_attr(feature = "ndarray", allow(deprecated))]
-mod implicit_code;
 #[cfg(any(feature = "wgpu", feature = "ndarray"))]
-mod layer;
-#[cfg(any(feature = "wgpu", feature = "ndarray"))]
-mod module_ops;
+mod generic;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-#[cfg(any(feature = "wgpu", feature = "ndarray"))]
-mod tensor_ops;
 
 #[cfg(feature = "wgpu")]
 pub(crate) use cube::limits_of;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Backend, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, TensorMetadata,
-};
+use burn::backend::{Backend, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
 use burn::tensor::Tensor;
 use scn_solver::ConvGeometry;
 
@@ -42,39 +35,4 @@ trait ToTensor: Backend {
 /// The shape `[b, 2, h', w']` of what the solves of a layer report: iterations and residuals.
 fn solves_shape(geometry: &ConvGeometry) -> [usize; 4] {
     [geometry.batch, 2, geometry.output_height(), geometry.output_width()]
-}
-
-/// The geometry of primitives whose shapes the public functions have checked.
-fn checked(x: [usize; 4], weight: [usize; 4], stride: usize) -> ConvGeometry {
-    match ConvGeometry::new(x, weight, stride) {
-        Ok(geometry) => geometry,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// Of a layer's input and weight.
-fn geometry_of(x: &impl TensorMetadata, weight: &impl TensorMetadata, stride: usize) -> ConvGeometry {
-    checked(x.shape().dims(), weight.shape().dims(), stride)
-}
-
-/// Of a layer's output and weight, for an input with these `sides`.
-fn adjoint_geometry(
-    output: &impl TensorMetadata,
-    weight: &impl TensorMetadata,
-    stride: usize,
-    [height, width]: [usize; 2],
-) -> ConvGeometry {
-    let ([batch, ..], weight) = (output.shape().dims::<4>(), weight.shape().dims());
-    checked([batch, weight[1], height, width], weight, stride)
-}
-
-/// Of a layer's input and output, for a window of this side.
-fn weight_geometry(
-    x: &impl TensorMetadata,
-    output: &impl TensorMetadata,
-    stride: usize,
-    kernel: usize,
-) -> ConvGeometry {
-    let (x, [_, atoms, ..]) = (x.shape().dims::<4>(), output.shape().dims::<4>());
-    checked(x, [atoms, x[1], kernel, kernel], stride)
 }

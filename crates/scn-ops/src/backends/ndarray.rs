@@ -3,10 +3,12 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{BackendTensor, DispatchTensorKind, NdArray};
-use scn_solver::SolverOptions;
+use scn_solver::{ConvGeometry, SolverOptions};
 
-use super::module_ops::by_burn;
-use super::{ToTensor, layer, tensor_ops};
+use super::ToTensor;
+use super::autodiff::without_gradients;
+use super::generic::by_burn;
+use super::generic::{normalization, solve};
 use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 
 impl ToTensor for NdArray {
@@ -22,13 +24,13 @@ impl SparseCoding for NdArray {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         _: Statistics,
         _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let x = layer::normalized::<Self>(x, &mean, &scale);
-        tensor_ops::forward::<Self>(x, weight, lambda1, stride, options)
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
+        solve::forward::<Self>(x, weight, lambda1, geometry, options)
     }
 }
 
@@ -40,7 +42,7 @@ impl SparseCodingVjp for NdArray {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -51,10 +53,11 @@ impl SparseCodingVjp for NdArray {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        let x = layer::normalized::<Self>(x, &mean, &scale);
-        let gradients = tensor_ops::backward::<Self>(x.clone(), weight, codes, grad_codes, stride, options);
-        layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
+        let gradients = solve::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
+        normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }
 
 by_burn!(NdArray);
+without_gradients!(NdArray);

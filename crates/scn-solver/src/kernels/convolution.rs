@@ -1,4 +1,4 @@
-//! Plain convolutions `[b, c, h, w]` to `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]` with zero padding `k / 2`, through the tiles and
+//! Plain convolutions `[b, c, h, w]` to `[b, n, h', w']`, through the tiles and
 //! the product of the sparse-coding layer: the baselines run on kernels as good as its own.
 
 use pulp::Simd;

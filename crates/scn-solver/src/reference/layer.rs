@@ -31,8 +31,8 @@ pub struct Gradients<T> {
     pub info: Vec<SolveInfo>,
 }
 
-/// Encodes `x [b, c, h, w]` with `weight [n, c, k, k]` (row `j` is atom `j`), zero padding `k/2`, the step
-/// `geometry.stride`, `lambda1 [n]` and `options.lambda2` (SCN eq. 1).
+/// Encodes `x [b, c, h, w]` with `weight [n, c, k, k]` (row `j` is atom `j`), the stride, padding and dilation of
+/// `geometry`, `lambda1 [n]` and `options.lambda2` (SCN eq. 1).
 ///
 /// # Errors
 /// [`SolverError::NotFinite`] and [`SolverError::Negative`] for the values that [`super::solve`] and
@@ -158,15 +158,15 @@ impl Pixel {
             width,
             kernel,
             stride,
+            padding,
+            dilation,
             ..
         } = *geometry;
-        let padding = geometry.padding();
         (0..channels * kernel * kernel).map(move |index| {
             let (channel, ky, kx) = (index / (kernel * kernel), index / kernel % kernel, index % kernel);
-            let y = (self.row * stride + ky).checked_sub(padding).filter(|&y| y < height)?;
-            let x = (self.column * stride + kx)
-                .checked_sub(padding)
-                .filter(|&x| x < width)?;
+            let inside = |position: usize, side: usize| position.checked_sub(padding).filter(|&place| place < side);
+            let y = inside(self.row * stride + ky * dilation, height)?;
+            let x = inside(self.column * stride + kx * dilation, width)?;
             Some(((self.image * channels + channel) * height + y) * width + x)
         })
     }

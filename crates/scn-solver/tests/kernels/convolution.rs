@@ -30,7 +30,7 @@ impl Case {
     /// Every product of the convolution: places in x, weight and output.
     fn for_each_product(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let g = &self.geometry;
-        let (k, pad) = (g.kernel, g.padding());
+        let (k, pad) = (g.kernel, g.padding);
         for (output, _) in self.grad.iter().enumerate() {
             let (pixel, plane) = (output % g.pixels(), output / g.pixels());
             let (image, atom) = (plane / g.atoms, plane % g.atoms);

@@ -6,7 +6,7 @@ use cubecl::prelude::*;
 use super::numbers::{Four, exceeds, inverse_or_zero, step_bound};
 use super::problem::{Certificate, report};
 use super::tile::{Extent, Registers, Tile, registers};
-use crate::tile_plan::{ATOMS_PER_UNIT, TilePlan};
+use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
 
 /// Codes `[b, n, h', w']` and solves `[b, 2, h', w']` for `b = correlations − lambda1`, given Q `[8·blocks, 8·blocks]` and
 /// L `[1]`, until ρ ≤ tolerance for every pixel of the tile or `max_iterations`; after `done` iterations of launches

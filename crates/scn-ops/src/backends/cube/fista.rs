@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use super::numbers::{Four, exceeds, squared_gap, step_bound};
 use super::problem::{Certificate, report};
 use super::tile::{Extent, Tile, registers};
-use crate::tile_plan::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
+use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
 
 /// Planes like the codes that a later launch needs: δ and d.
 pub(super) const STATE_PLANES: usize = 2;

@@ -8,7 +8,7 @@ use super::numbers::{
 };
 use super::problem::report_solves;
 use super::tile::{Extent, Registers, Tile, registers};
-use crate::tile_plan::{ATOMS_PER_UNIT, TilePlan};
+use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
 
 /// Writes `gamma [b, n, h', w']`, and sweeps and relative residuals `solves [b, 2, h', w']`, for `codes` and `grad_codes` of the same shape and Q `[8·blocks, 8·blocks]`, by sweeps
 /// until the residual is at most `tolerance` times the right side for every pixel of the tile, or `max_iterations`;

@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::tile_plan::ATOMS_PER_UNIT;
+use crate::workgroup::ATOMS_PER_UNIT;
 
 /// Writes to `bound [1]` the largest eigenvalue of `quadratic [n, n]`, symmetric positive semidefinite, as the power
 /// iteration from `start [n]` finds it, times `margin`, but at most the infinity norm; 0 for a zero matrix. The number

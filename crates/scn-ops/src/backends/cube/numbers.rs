@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use crate::tile_plan::PIXELS_PER_UNIT;
+use crate::workgroup::PIXELS_PER_UNIT;
 
 /// Four numbers, the most that one load of WGSL reads: of the pixels of a unit, or of a row of Q.
 pub(super) type Four = Vector<f32, Const<4>>;

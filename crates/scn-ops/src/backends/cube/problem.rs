@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::numbers::{Four, is_zero, not_finite, or_else, relative_residual, squared_gap};
 use super::tile::{Extent, Registers, Tile};
-use crate::tile_plan::{ATOMS_PER_UNIT, PIXELS_PER_UNIT};
+use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT};
 
 /// What is known of the unit's pixels.
 #[derive(CubeType)]

@@ -57,7 +57,6 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         width,
         atoms,
         kernel,
-        stride,
         ..
     } = *geometry;
     let x = wave(batch * channels * height * width, 0.7, 1.0);
@@ -99,7 +98,7 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
             x_tensor.clone(),
             weight_tensor.clone(),
             lambda1,
-            stride,
+            *geometry,
             options(method),
             limits,
         );
@@ -113,7 +112,7 @@ fn agree(device: &CubeDevice, geometry: &ConvGeometry, limits: DeviceLimits) {
         weight_tensor,
         tensor(&codes, &geometry.codes_shape()),
         tensor(&grad_codes, &geometry.codes_shape()),
-        stride,
+        *geometry,
         options(Method::CoordinateDescent),
         limits,
     );
@@ -189,7 +188,11 @@ fn launches_go_on_where_the_one_before_stopped() {
             launch.sweeps = sweeps.unwrap_or(launch.sweeps);
             assert_eq!(launch.spans(12).count(), 12_usize.div_ceil(launch.sweeps as usize));
             let quadratic = launch.quadratic(weight.clone(), options.lambda2);
-            let correlations = input(layer::correlations::<CubeBackend>(x.clone(), weight.clone(), &geometry));
+            let correlations = input(convolution::convolve::<CubeBackend>(
+                x.clone(),
+                weight.clone(),
+                &geometry,
+            ));
             let (codes, solves) = launch.solve(correlations, lambda1.clone(), quadratic.clone(), &options);
             let (gamma, systems) = launch.solve_implicit(codes.clone(), grad.clone(), quadratic, &options);
             (values(codes), values(solves), values(gamma), values(systems))

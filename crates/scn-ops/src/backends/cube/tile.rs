@@ -6,7 +6,7 @@
 use cubecl::prelude::*;
 
 use super::numbers::Four;
-use crate::tile_plan::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
+use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
 
 /// The sizes of a layer. They are numbers that the kernels read, not constants of theirs: drivers that see short loops
 /// of known length unroll them, for seconds.

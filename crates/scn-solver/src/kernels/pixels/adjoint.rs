@@ -1,5 +1,6 @@
 //! The gradient that reaches the input of a convolution, `Dγ` folded back, as a convolution of the gradients γ: each
-//! input pixel gathers what reaches it, so that it is written once and in any order.
+//! input pixel gathers what reaches it, so that it is written once and in any order. Row y of the input meets place u of the
+//! window at row i of the output where `stride·i + dilation·u = y + padding`.
 
 use pulp::Simd;
 
@@ -12,10 +13,64 @@ use crate::kernels::product::{Packed, correlate};
 use crate::kernels::simd::TileShape;
 
 /// The transpose of a layer's convolution, split by the residues of input pixels modulo the stride: the pixels of
-/// one residue meet the same places of the kernel.
+/// one residue meet the same places of the kernel. Pixels that meet none belong to no phase.
 pub(crate) struct Adjoint {
     phases: Vec<Phase>,
+    /// Zeros around the output that phases read.
+    border: usize,
     shape: TileShape,
+}
+
+/// Input rows, or columns, `origin + stride·i` for `i` below `count`, and how the output reaches them.
+struct Line {
+    origin: usize,
+    count: usize,
+    taps: Vec<Tap>,
+}
+
+/// A place of the window, and the output row or column at which it meets the first of a line; it meets the i-th of them
+/// i further on.
+#[derive(Clone, Copy)]
+struct Tap {
+    place: usize,
+    at: isize,
+}
+
+impl Line {
+    /// All lines of an input side, one for each residue modulo the stride that the window meets.
+    fn all(geometry: &ConvGeometry, side: usize) -> Vec<Self> {
+        let ConvGeometry {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            ..
+        } = *geometry;
+        let mut residues: Vec<usize> = (0..kernel).map(|place| dilation * place % stride).collect();
+        residues.sort_unstable();
+        residues.dedup();
+        let line = |residue: usize| {
+            // The first pixel with that residue, counted from the corner of the padding.
+            let first = residue + padding.saturating_sub(residue).div_ceil(stride) * stride;
+            let places = (0..kernel).filter(|place| dilation * place % stride == residue);
+            let taps = places.map(|place| Tap {
+                place,
+                at: (first / stride) as isize - (dilation * place / stride) as isize,
+            });
+            Self {
+                origin: first - padding,
+                count: side.saturating_sub(first - padding).div_ceil(stride),
+                taps: taps.collect(),
+            }
+        };
+        residues.into_iter().map(line).filter(|line| line.count > 0).collect()
+    }
+
+    /// Zeros that are read on either side of `outputs` rows, or columns, of the output.
+    fn border(&self, outputs: usize) -> usize {
+        let beyond = |tap: &Tap| (-tap.at).max(tap.at + self.count as isize - outputs as isize);
+        self.taps.iter().map(beyond).max().unwrap_or(0).max(0) as usize
+    }
 }
 
 /// Input pixels `origin + stride·(i, j)`.
@@ -31,17 +86,23 @@ struct Phase {
 
 impl Adjoint {
     pub(crate) fn new(geometry: &ConvGeometry, weight: &[f32], shape: TileShape) -> Self {
-        let stride = geometry.stride;
-        let residues = (0..stride).flat_map(|y| (0..stride).map(move |x| [y, x]));
-        let phases = residues
-            .map(|residue| Phase::new(geometry, weight, residue, shape))
+        let rows = Line::all(geometry, geometry.height);
+        let columns = Line::all(geometry, geometry.width);
+        let down = rows.iter().map(|line| line.border(geometry.output_height()));
+        let across = columns.iter().map(|line| line.border(geometry.output_width()));
+        let border = down.chain(across).max().unwrap_or(0);
+        let pairs = rows
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| [row, column]));
+        let phases = pairs
+            .map(|lines| Phase::new(geometry, weight, lines, border, shape))
             .collect();
-        Self { phases, shape }
+        Self { phases, border, shape }
     }
 
     /// With room for the gradients of `images` images.
     pub(crate) fn reader<'a>(&'a self, geometry: &'a ConvGeometry, images: usize) -> Reader<'a> {
-        let planes = Planes::of_output(geometry, images, self.shape);
+        let planes = Planes::of_output(geometry, self.border, images, self.shape);
         let windows: Vec<Window> = self
             .phases
             .iter()
@@ -60,41 +121,30 @@ impl Adjoint {
 }
 
 impl Phase {
-    /// Of the input pixels that have this residue, counted from the corner of the border.
-    fn new(geometry: &ConvGeometry, weight: &[f32], residue: [usize; 2], shape: TileShape) -> Self {
+    /// Of the input pixels where a line of rows crosses one of columns.
+    fn new(geometry: &ConvGeometry, weight: &[f32], lines: [&Line; 2], border: usize, shape: TileShape) -> Self {
         let ConvGeometry {
             channels,
-            height,
-            width,
+            atoms,
             kernel,
-            stride,
             ..
         } = *geometry;
-        let border = geometry.padding();
-        // The first pixel inside the border of that residue, and its place on the grid of output pixels.
-        let first = residue.map(|residue| residue + (border - residue.min(border)).div_ceil(stride) * stride);
-        let origin = first.map(|first| first - border);
-        let shift = first.map(|first| first / stride);
-        let count = |side: usize, origin: usize| side.saturating_sub(origin).div_ceil(stride);
-        let places = |axis: usize| (residue[axis]..kernel).step_by(stride).enumerate();
-        let meets: Vec<[(usize, usize); 2]> = places(0).flat_map(|y| places(1).map(move |x| [y, x])).collect();
-        let taps = meets
+        let [rows, columns] = lines;
+        let meets: Vec<[Tap; 2]> = rows
+            .taps
             .iter()
-            .map(|&[(down, _), (right, _)]| [border + shift[0] - down, border + shift[1] - right])
+            .flat_map(|&y| columns.taps.iter().map(move |&x| [y, x]))
             .collect();
-        let matrix = Packed::new(
-            channels,
-            geometry.atoms * meets.len(),
-            shape.block,
-            |channel, column| {
-                let (atom, [(_, ky), (_, kx)]) = (column / meets.len(), meets[column % meets.len()]);
-                weight[((atom * channels + channel) * kernel + ky) * kernel + kx]
-            },
-        );
+        let inside = |at: isize| (border as isize + at) as usize;
+        let places: Vec<usize> = meets.iter().map(|[y, x]| y.place * kernel + x.place).collect();
+        let matrix = Packed::new(channels, atoms * places.len(), shape.block, |channel, column| {
+            let (atom, place) = (column / places.len(), places[column % places.len()]);
+            weight[(atom * channels + channel) * kernel * kernel + place]
+        });
         Self {
-            origin,
-            grid: [count(height, origin[0]), count(width, origin[1])],
-            taps,
+            origin: lines.map(|line| line.origin),
+            grid: lines.map(|line| line.count),
+            taps: meets.iter().map(|taps| taps.map(|tap| inside(tap.at))).collect(),
             matrix,
         }
     }

@@ -19,6 +19,10 @@ pub(crate) struct Planes {
     width: usize,
     pub(crate) border: usize,
     stride: usize,
+    /// The residues modulo the stride that windows meet: those below this.
+    residues: usize,
+    /// Where copies of the columns start.
+    starts: Starts,
     /// Copies of the columns; 0 where they are split by residues.
     pub(crate) copies: usize,
     /// Rows of a plane, and the distance between them.
@@ -26,22 +30,31 @@ pub(crate) struct Planes {
     pitch: usize,
 }
 
+/// The columns at which the values of a window's row begin, seen from the first pixel of the grid and counted from the
+/// corner of the border: `count` of them from `first`, `step` apart.
+#[derive(Clone, Copy)]
+struct Starts {
+    first: usize,
+    step: usize,
+    count: usize,
+}
+
 impl Planes {
-    /// Zero images `channels × height × width` with a border, as a window of `kernel` columns with this stride reads
-    /// them for the pixels of `grid` (rows, columns).
+    /// Zero images `channels × height × width` with a border, as a window that spans `span` rows reads them at
+    /// every `stride`-th place for the pixels of `grid` (rows, columns).
     fn zeros(
         images: usize,
         channels: usize,
         [height, width]: [usize; 2],
         border: usize,
-        kernel: usize,
-        stride: usize,
+        [stride, span]: [usize; 2],
+        starts: Starts,
         grid: [usize; 2],
         shape: TileShape,
     ) -> Self {
         let whole_rows = grid[1].is_multiple_of(shape.lanes);
         let whole_images = (grid[0] * grid[1]).is_multiple_of(shape.lanes);
-        let copies = if whole_images && !whole_rows { kernel } else { 0 };
+        let copies = if whole_images && !whole_rows { starts.count } else { 0 };
         let rows = (height + 2 * border).div_ceil(stride);
         let pitch = match copies {
             0 => (width + 2 * border).div_ceil(stride),
@@ -54,6 +67,8 @@ impl Planes {
             width,
             border,
             stride,
+            residues: stride.min(span),
+            starts,
             copies,
             rows,
             pitch,
@@ -66,26 +81,28 @@ impl Planes {
     pub(crate) fn of_input(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
         let sides = [geometry.height, geometry.width];
         let grid = [geometry.output_height(), geometry.output_width()];
-        let (channels, border) = (geometry.channels, geometry.padding());
-        Self::zeros(
-            images,
-            channels,
-            sides,
-            border,
-            geometry.kernel,
-            geometry.stride,
-            grid,
-            shape,
-        )
+        let starts = Starts {
+            first: 0,
+            step: geometry.dilation,
+            count: geometry.kernel,
+        };
+        let (channels, border) = (geometry.channels, geometry.padding);
+        let steps = [geometry.stride, geometry.span()];
+        Self::zeros(images, channels, sides, border, steps, starts, grid, shape)
     }
 
-    /// Of the output of a layer, as the input pixels of one residue modulo the stride read it.
-    pub(crate) fn of_output(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
-        let grid = [geometry.output_height(), geometry.output_width()];
-        let (channels, border) = (geometry.atoms, geometry.padding());
-        // With a stride the residues have grids of different widths.
-        let kernel = if geometry.stride == 1 { geometry.kernel } else { 0 };
-        Self::zeros(images, channels, grid, border, kernel, 1, grid, shape)
+    /// Of the output of a layer with this border, as the input pixels of one residue modulo the stride read it.
+    pub(crate) fn of_output(geometry: &ConvGeometry, border: usize, images: usize, shape: TileShape) -> Self {
+        let sides = [geometry.output_height(), geometry.output_width()];
+        let grid = [geometry.height, geometry.width];
+        let starts = Starts {
+            // The window's last column meets pixel 0 first.
+            first: (border + geometry.padding + 1).saturating_sub(geometry.span()),
+            step: geometry.dilation,
+            // With a stride the residues have grids of different widths.
+            count: if geometry.stride == 1 { geometry.kernel } else { 0 },
+        };
+        Self::zeros(images, geometry.atoms, sides, border, [1, 1], starts, grid, shape)
     }
 
     pub(crate) fn source(&self) -> Source<'_> {
@@ -98,20 +115,36 @@ impl Planes {
 
     /// Values of an image.
     pub(crate) fn image(&self) -> usize {
-        let columns = if self.copies == 0 { self.stride } else { self.copies };
-        self.channels * columns * self.stride * self.rows * self.pitch
+        self.channels * self.parts() * self.residues * self.rows * self.pitch
+    }
+
+    /// Parts that the columns come in: residues or copies.
+    #[inline(always)]
+    fn parts(&self) -> usize {
+        if self.copies == 0 { self.residues } else { self.copies }
+    }
+
+    /// The column at which a copy starts, counted from the corner of the border.
+    #[inline(always)]
+    fn start(&self, copy: usize) -> usize {
+        self.starts.first + copy * self.starts.step
+    }
+
+    /// Where row `y`, counted from the corner of the border, of a part of a channel's columns lies.
+    #[inline(always)]
+    fn row(&self, channel: usize, y: usize, part: usize) -> usize {
+        let (line, below) = self.split(y);
+        (((channel * self.parts() + part) * self.residues + below) * self.rows + line) * self.pitch
     }
 
     /// Where a window that starts at row `y`, column `x` of a channel reads, counted from the corner of the border.
     #[inline(always)]
     pub(crate) fn address(&self, channel: usize, y: usize, x: usize) -> usize {
-        let (line, below) = self.split(y);
-        let row = |plane: usize| (plane * self.rows + line) * self.pitch;
         if self.copies == 0 {
             let (column, right) = self.split(x);
-            row((channel * self.stride + right) * self.stride + below) + column
+            self.row(channel, y, right) + column
         } else {
-            row((channel * self.copies + x) * self.stride + below)
+            self.row(channel, y, (x - self.starts.first) / self.starts.step)
         }
     }
 
@@ -138,7 +171,7 @@ impl Planes {
                 let y = y + self.border;
                 if self.stride == 1 {
                     self.write(first, channel, y, 0, line, |value| (value - mean) * slope);
-                } else {
+                } else if self.split(y).1 < self.residues {
                     self.write_strided(first, channel, y, line, |value| (value - mean) * slope);
                 }
             }
@@ -158,36 +191,38 @@ impl Planes {
     ) {
         let x = x + self.border;
         if self.copies == 0 {
-            let at = first + self.address(channel, y, x);
+            let at = first + self.row(channel, y, 0) + x;
             map_into(values, &mut self.values[at..at + values.len()], map);
             return;
         }
         for copy in 0..self.copies {
-            let skipped = copy.saturating_sub(x).min(values.len());
-            let end = (self.pitch + copy).saturating_sub(x).min(values.len()).max(skipped);
-            let at = first + self.address(channel, y, copy) + (x + skipped).saturating_sub(copy);
-            map_into(&values[skipped..end], &mut self.values[at..at + end - skipped], map);
+            let start = self.start(copy);
+            let skipped = start.saturating_sub(x).min(values.len());
+            let end = (self.pitch + start).saturating_sub(x).min(values.len());
+            if skipped < end {
+                let at = first + self.row(channel, y, copy) + x + skipped - start;
+                map_into(&values[skipped..end], &mut self.values[at..at + end - skipped], map);
+            }
         }
     }
 
     /// Writes a whole row at a stride beyond 1.
     #[inline(always)]
     fn write_strided(&mut self, first: usize, channel: usize, y: usize, line: &[f32], map: impl Fn(f32) -> f32 + Copy) {
-        let (starts, length) = match self.copies {
-            0 => (self.stride, self.pitch),
-            copies => (copies, self.pitch),
-        };
-        for start in 0..starts {
+        for part in 0..self.parts() {
+            let start = if self.copies == 0 { part } else { self.start(part) };
             // The first place whose column lies inside the border.
             let skipped = self.split(self.border.saturating_sub(start) + self.stride - 1).0;
-            let at = first + self.address(channel, y, start) + skipped;
             let column = start + skipped * self.stride - self.border;
             let values = line.get(column..).unwrap_or_default();
             let count = self
                 .split(values.len() + self.stride - 1)
                 .0
-                .min(length - skipped.min(length));
-            every(self.stride, values, &mut self.values[at..at + count], map);
+                .min(self.pitch.saturating_sub(skipped));
+            if count > 0 {
+                let at = first + self.row(channel, y, part) + skipped;
+                every(self.stride, values, &mut self.values[at..at + count], map);
+            }
         }
     }
 }

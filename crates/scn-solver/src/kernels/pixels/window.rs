@@ -37,9 +37,9 @@ impl Window {
 
     /// The patches `(c, ky, kx)` of a layer's output pixels, in `planes` of its input.
     pub(crate) fn patches(geometry: &ConvGeometry, planes: &Planes, shape: TileShape) -> Self {
-        let k = geometry.kernel;
+        let (k, dilation) = (geometry.kernel, geometry.dilation);
         let offsets = (0..geometry.patch())
-            .map(|value| planes.address(value / (k * k), value / k % k, value % k))
+            .map(|value| planes.address(value / (k * k), dilation * (value / k % k), dilation * (value % k)))
             .collect();
         Self::of_planes(offsets, geometry.output_width(), planes, shape)
     }

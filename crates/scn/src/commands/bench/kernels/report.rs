@@ -73,6 +73,7 @@ impl LayerReport {
             atoms,
             kernel,
             stride,
+            ..
         } = measured.geometry;
         let pixels = batch * measured.geometry.pixels();
         let bound = |limits| BoundReport::new(atoms, pixels, measured.iterations, limits);

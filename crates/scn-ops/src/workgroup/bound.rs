@@ -2,7 +2,7 @@
 //! at which its arithmetic, its shared memory, its cache and its memory could each serve a [`TilePlan`], of which the
 //! lowest binds. Nothing here opens a device. `benches/wgpu.md` derives the formulas.
 
-use crate::tile_plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};
+use super::plan::{ATOMS_PER_UNIT, DeviceLimits, PIXELS_PER_UNIT, TilePlan};
 
 /// Units that execute together, on most GPUs.
 const SUBGROUP: usize = 32;

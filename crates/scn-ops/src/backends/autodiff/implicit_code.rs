@@ -10,34 +10,31 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Flex, TensorMetadata};
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, read_sync};
+use scn_solver::ConvGeometry;
 
 use crate::{Convergence, Convolution, ConvolutionVjp, ImplicitCode};
 
-/// Backends without autodiff have nothing to add to the codes.
+/// Implements the operation for a backend without autodiff, which has nothing to add to the codes.
 macro_rules! without_gradients {
     ($backend:ty) => {
-        impl ImplicitCode for $backend {
+        impl $crate::ImplicitCode for $backend {
             fn implicit_code2d(
-                _: FloatTensor<Self>,
-                _: FloatTensor<Self>,
-                _: FloatTensor<Self>,
-                codes: FloatTensor<Self>,
-                _: usize,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                _: ::scn_solver::ConvGeometry,
                 _: f64,
-                _: Convergence,
-            ) -> FloatTensor<Self> {
+                _: $crate::Convergence,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
                 codes
             }
         }
     };
 }
-without_gradients!(Flex);
-#[cfg(feature = "wgpu")]
-without_gradients!(burn_cubecl::CubeBackend);
-#[cfg(feature = "ndarray")]
-without_gradients!(burn::backend::NdArray);
+pub(in crate::backends) use without_gradients;
 
 #[derive(Debug)]
 struct ImplicitCodeBackward;
@@ -50,7 +47,7 @@ struct State<T> {
     codes: T,
     /// Values of λ: 1, or one for each image.
     lambdas: usize,
-    stride: usize,
+    geometry: ConvGeometry,
     mu: f64,
     convergence: Convergence,
 }
@@ -66,24 +63,23 @@ impl<B: Convolution + ConvolutionVjp> Backward<B, 3> for ImplicitCodeBackward {
             weight,
             codes,
             lambdas,
-            stride,
+            geometry,
             mu,
             convergence,
         } = ops.state;
-        let ([batch, _, height, width], [_, _, kernel, _]) = (x.shape().dims(), weight.shape().dims());
-        let signal = |codes| B::convolve2d_adjoint(codes, weight.clone(), stride, [height, width]);
+        let signal = |codes| B::convolve2d_adjoint(codes, weight.clone(), geometry);
         let signs = B::float_sign(codes.clone());
         let support = B::float_mul(signs.clone(), signs.clone());
         let gram = |v: FloatTensor<B>| {
-            let product = B::convolve2d(signal(v.clone()), weight.clone(), stride);
+            let product = B::convolve2d(signal(v.clone()), weight.clone(), geometry);
             B::float_add(product, B::float_mul_scalar(v, mu.into()))
         };
         let v = conjugate_gradients::<B>(&gram, grad, &support, convergence);
         let grad_x = signal(v.clone());
         if let Some(node) = node_weight {
             let residual = B::float_sub(x, signal(codes.clone()));
-            let of_v = B::convolve2d_weight_gradient(residual, v.clone(), stride, kernel);
-            let of_codes = B::convolve2d_weight_gradient(grad_x.clone(), codes, stride, kernel);
+            let of_v = B::convolve2d_weight_gradient(residual, v.clone(), geometry);
+            let of_codes = B::convolve2d_weight_gradient(grad_x.clone(), codes, geometry);
             grads.register::<B>(node.id, B::float_sub(of_v, of_codes));
         }
         if let Some(node) = node_lambda {
@@ -92,7 +88,7 @@ impl<B: Convolution + ConvolutionVjp> Backward<B, 3> for ImplicitCodeBackward {
                 1 => B::float_sum(of_images),
                 _ => of_images,
             };
-            debug_assert!(lambdas == 1 || lambdas == batch);
+            debug_assert!(lambdas == 1 || lambdas == geometry.batch);
             grads.register::<B>(node.id, B::float_reshape(gradient, Shape::new([lambdas])));
         }
         if let Some(node) = node_x {
@@ -107,7 +103,7 @@ impl<B: ImplicitCode + Convolution + ConvolutionVjp, C: CheckpointStrategy> Impl
         weight: FloatTensor<Self>,
         lambda: FloatTensor<Self>,
         codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         mu: f64,
         convergence: Convergence,
     ) -> FloatTensor<Self> {
@@ -121,7 +117,7 @@ impl<B: ImplicitCode + Convolution + ConvolutionVjp, C: CheckpointStrategy> Impl
                     weight,
                     codes: codes.clone(),
                     lambdas,
-                    stride,
+                    geometry,
                     mu,
                     convergence,
                 },

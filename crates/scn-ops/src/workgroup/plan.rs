@@ -19,7 +19,7 @@ const MAX_UNITS: usize = 256;
 const MAX_PIXEL_GROUPS: usize = 32;
 
 /// Sums over the atoms of a pixel that the units keep in shared memory: at most three a sweep.
-pub(crate) const SUMS: usize = 3;
+const SUMS: usize = 3;
 
 /// Bytes of the word by which the units of a workgroup agree to stop, with its alignment.
 const VOTE_BYTES: usize = 16;

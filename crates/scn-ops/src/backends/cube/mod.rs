@@ -29,10 +29,11 @@ use cubecl::prelude::*;
 use cubecl::server::Handle;
 use scn_solver::{ConvGeometry, Method, SolverOptions};
 
-use super::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
-use super::module_ops::by_burn;
-use super::{ToTensor, geometry_of, solves_shape, tensor_ops};
-use crate::tile_plan::{DeviceLimits, TilePlan};
+use super::autodiff::without_gradients;
+use super::generic::layer::{self, Gradients, LIPSCHITZ_MARGIN, POWER_ITERATIONS, Solution};
+use super::generic::{by_burn, convolution, normalization, solve};
+use super::{ToTensor, solves_shape};
+use crate::workgroup::{DeviceLimits, TilePlan};
 use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 use coordinate_descent::coordinate_descent_kernel;
 use fista::{STATE_NUMBERS, STATE_PLANES, fista_kernel};
@@ -61,14 +62,14 @@ impl SparseCoding for CubeBackend {
         scale: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         lambda1: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         _: Statistics,
         _: BackwardReport,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let limits = limits_of(&x.client);
-        let x = layer::normalized::<Self>(x, &mean, &scale);
-        forward(x, weight, lambda1, stride, options, limits)
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
+        forward(x, weight, lambda1, geometry, options, limits)
     }
 }
 
@@ -80,7 +81,7 @@ impl SparseCodingVjp for CubeBackend {
         weight: FloatTensor<Self>,
         codes: FloatTensor<Self>,
         grad_codes: FloatTensor<Self>,
-        stride: usize,
+        geometry: ConvGeometry,
         options: SolverOptions,
         statistics: Statistics,
         wants_x: bool,
@@ -92,13 +93,14 @@ impl SparseCodingVjp for CubeBackend {
         FloatTensor<Self>,
     ) {
         let limits = limits_of(&x.client);
-        let x = layer::normalized::<Self>(x, &mean, &scale);
-        let gradients = backward(x.clone(), weight, codes, grad_codes, stride, options, limits);
-        layer::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+        let x = normalization::normalized::<Self>(x, &mean, &scale);
+        let gradients = backward(x.clone(), weight, codes, grad_codes, geometry, options, limits);
+        normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
 }
 
 by_burn!(CubeBackend);
+without_gradients!(CubeBackend);
 
 /// What the device behind `client` lends to a workgroup.
 pub(crate) fn limits_of(client: &Client) -> DeviceLimits {
@@ -114,19 +116,18 @@ fn forward(
     x: CubeTensor,
     weight: CubeTensor,
     lambda1: CubeTensor,
-    stride: usize,
+    geometry: ConvGeometry,
     options: SolverOptions,
     limits: DeviceLimits,
 ) -> Solution<CubeBackend> {
-    let geometry = geometry_of(&x, &weight, stride);
     if layer::is_empty(&geometry) {
         return layer::empty_solution::<CubeBackend>(&geometry, &x.device());
     }
     let Some(launch) = Launch::new(&x, &geometry, limits) else {
-        return tensor_ops::forward::<CubeBackend>(x, weight, lambda1, stride, options);
+        return solve::forward::<CubeBackend>(x, weight, lambda1, geometry, options);
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
-    let correlations = input(layer::correlations::<CubeBackend>(x, weight, &geometry));
+    let correlations = input(convolution::convolve::<CubeBackend>(x, weight, &geometry));
     let (codes, solves) = launch.solve(correlations, input(lambda1), quadratic, &options);
     let active = layer::active_counts::<CubeBackend>(codes.clone(), &geometry);
     (codes, solves, active)
@@ -138,16 +139,15 @@ fn backward(
     weight: CubeTensor,
     codes: CubeTensor,
     grad_codes: CubeTensor,
-    stride: usize,
+    geometry: ConvGeometry,
     options: SolverOptions,
     limits: DeviceLimits,
 ) -> Gradients<CubeBackend> {
-    let geometry = geometry_of(&x, &weight, stride);
     if layer::is_empty(&geometry) {
         return layer::empty_gradients::<CubeBackend>(&x, &weight, &geometry);
     }
     let Some(launch) = Launch::new(&x, &geometry, limits) else {
-        return tensor_ops::backward::<CubeBackend>(x, weight, codes, grad_codes, stride, options);
+        return solve::backward::<CubeBackend>(x, weight, codes, grad_codes, geometry, options);
     };
     let quadratic = launch.quadratic(weight.clone(), options.lambda2);
     let codes = input(codes);
@@ -237,19 +237,16 @@ impl<'a> Launch<'a> {
 
     /// `Q [padded, padded]`, zero beyond the atoms, or λ₂ on the diagonal, which solves the padding by 0 as well.
     fn quadratic(&self, weight: CubeTensor, lambda2: f64) -> CubeTensor {
-        let [_, channels, kernel, _] = weight.shape().dims();
-        let padding = [self.plan.padded_atoms() - self.geometry.atoms, channels, kernel, kernel];
-        let geometry = ConvGeometry {
-            atoms: self.plan.padded_atoms(),
-            ..*self.geometry
+        let [atoms, channels, kernel, _] = self.geometry.weight_shape();
+        let weight = match self.plan.padded_atoms() - atoms {
+            0 => weight,
+            missing => {
+                let zeros = Shape::new([missing, channels, kernel, kernel]);
+                let zeros = CubeBackend::float_zeros(zeros, &self.device, FloatDType::F32);
+                CubeBackend::float_cat(vec![weight, zeros], 0)
+            }
         };
-        let weight = if padding[0] == 0 {
-            weight
-        } else {
-            let zeros = CubeBackend::float_zeros(Shape::new(padding), &self.device, FloatDType::F32);
-            CubeBackend::float_cat(vec![weight, zeros], 0)
-        };
-        input(layer::quadratic::<CubeBackend>(weight, &geometry, lambda2))
+        input(layer::quadratic::<CubeBackend>(weight, lambda2))
     }
 
     /// `L [1]` of Q.

@@ -1,0 +1,81 @@
+//! Convolution and batch norm by burn's own operations, for the backends that have no kernels of ours for them.
+
+/// Implements convolution and batch norm for a backend by burn's own operations.
+macro_rules! by_burn {
+    ($backend:ty) => {
+        impl $crate::Convolution for $backend {
+            fn convolve2d(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::convolution::convolve::<Self>(x, weight, &geometry)
+            }
+
+            fn convolve2d_adjoint(
+                values: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::convolution::adjoint::<Self>(values, weight, &geometry)
+            }
+        }
+
+        impl $crate::ConvolutionVjp for $backend {
+            fn convolve2d_weight_gradient(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                grad: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::convolution::weight_gradient::<Self>(x, grad, &geometry)
+            }
+        }
+
+        impl $crate::BatchNorm for $backend {
+            fn normalize_batch(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                bias: ::burn::backend::tensor::FloatTensor<Self>,
+                epsilon: f64,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                let result =
+                    <Self as ::burn::backend::ops::ModuleOps<Self>>::batch_norm_train(x, weight, bias, epsilon);
+                (result.output, result.mean, result.variance)
+            }
+        }
+
+        impl $crate::BatchNormVjp for $backend {
+            fn normalize_batch_vjp(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                mean: ::burn::backend::tensor::FloatTensor<Self>,
+                variance: ::burn::backend::tensor::FloatTensor<Self>,
+                epsilon: f64,
+                grad: ::burn::backend::tensor::FloatTensor<Self>,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                let result = <Self as ::burn::backend::ops::ModuleOps<Self>>::batch_norm_train_backward(
+                    x, weight, mean, variance, epsilon, grad,
+                );
+                (result.x_grad, result.gamma_grad, result.beta_grad)
+            }
+
+            fn channel_moments(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::generic::normalization::moments::<Self>(x)
+            }
+        }
+    };
+}
+pub(crate) use by_burn;
