@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(unused_imports)]
 #[path = "../common/mod.rs"]
 mod common;
 mod convolution;
