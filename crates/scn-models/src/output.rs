@@ -3,7 +3,8 @@
 use std::fmt;
 
 use burn::tensor::{Gradients, Tensor};
-use scn_ops::SolverInfo;
+use scn_ops::{SolverInfo, ended_at_cap};
+use scn_solver::SolverOptions;
 
 /// Logits and what the coding layers report.
 #[derive(Debug)]
@@ -107,12 +108,13 @@ impl CodingReport {
             CodingReport::Pixels(info) => {
                 let [batch, _, height, width] = info.solves.dims();
                 let device = info.active.device();
+                let SolverOptions { forward, backward, .. } = info.options;
                 let backward = match info.backward.get() {
-                    Some(solves) => solve_sums(solves, info.options.backward.tolerance),
+                    Some(solves) => solve_sums(solves, backward.max_iterations, backward.tolerance),
                     None => Tensor::full([SOLVE_SUMS], f64::NAN, &device),
                 };
                 let parts = vec![
-                    solve_sums(info.solves, info.options.forward.tolerance),
+                    solve_sums(info.solves, forward.max_iterations, forward.tolerance),
                     backward,
                     info.active.clone().sum_dim(0).reshape([-1]),
                 ];
@@ -152,17 +154,15 @@ impl CodingReport {
 /// Of forward solves, and again of backward ones.
 const SOLVE_SUMS: usize = CodingSums::FIXED / 2;
 
-/// Iterations, residuals, the largest residual and the solves above the tolerance, of solves `[b, 2, h, w]`.
-fn solve_sums(solves: Tensor<4>, tolerance: f64) -> Tensor<1> {
+/// Iterations, residuals, the largest residual and how many ended at their cap, of solves `[b, 2, h, w]`.
+fn solve_sums(solves: Tensor<4>, max_iterations: usize, tolerance: f64) -> Tensor<1> {
     let [batch, kinds, height, width] = solves.dims();
+    let capped = ended_at_cap(solves.clone(), max_iterations, tolerance);
     let solves: Tensor<3> = solves.reshape([batch, kinds, height * width]);
-    let residuals = solves.clone().slice([0..batch, 1..2]);
-    // A residual of NaN is above it too.
-    let solved = residuals.clone().lower_equal_elem(tolerance).float().sum();
     let parts = vec![
-        solves.sum_dim(2).sum_dim(0).reshape([kinds]),
-        residuals.max(),
-        solved.neg() + (batch * height * width) as f64,
+        solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]),
+        solves.slice([0..batch, 1..2]).max(),
+        capped,
     ];
     Tensor::cat(parts, 0)
 }

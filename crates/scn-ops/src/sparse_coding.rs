@@ -1,6 +1,9 @@
 //! The convolutional sparse-coding layer `x ↦ argmin_{α ≥ 0} ½‖x_p − Dα‖² + λ₁ᵀα + ½λ₂‖α‖²` at every output
 //! pixel `p` (Sun, Nasrabadi & Tran, arXiv:1701.08349, eq. 1), differentiated implicitly at its solution.
 
+// The macro of burn's extensions reads the types of tensors one by one and knows no alias.
+#![allow(clippy::type_complexity)]
+
 use std::sync::{Arc, OnceLock};
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
@@ -44,8 +47,6 @@ pub trait SparseCodingVjp: Backend {
     /// Gradients of `x`, `weight`, `lambda1 [n]` and λ₂ `[1]`, given the codes and the gradient that reaches them, and
     /// the price and relative residual of every pixel's system `[b, 2, h', w']`. The gradient of x is empty where it is
     /// not wanted.
-    // The macro of burn wants the types written out.
-    #[allow(clippy::type_complexity)]
     fn sparse_code2d_vjp(
         x: FloatTensor<Self>,
         mean: FloatTensor<Self>,
@@ -102,6 +103,14 @@ pub struct SolverInfo {
     pub options: SolverOptions,
 }
 
+/// How many of the solves `[b, 2, h', w']` ended at their cap, with a residual above the tolerance: `[1]`, on the device.
+/// Forward and backward solves are counted alike, by their own options; solves that are not finite made no iterations.
+pub fn ended_at_cap(solves: Tensor<4>, max_iterations: usize, tolerance: f64) -> Tensor<1> {
+    let spent = solves.clone().narrow(1, 0, 1).greater_equal_elem(max_iterations as f64);
+    let missed = solves.narrow(1, 1, 1).greater_elem(tolerance);
+    spent.bool_and(missed).float().sum()
+}
+
 /// What the backward pass through one call reports. It is made with the call, and filled by the backward pass.
 #[derive(Clone, Debug, Default)]
 pub struct BackwardReport(Arc<OnceLock<Tensor<4>>>);
@@ -112,8 +121,7 @@ impl BackwardReport {
     /// is the number of sweeps; where the CPU kernels factorised the system it is 0, and 1 where they refined the
     /// solution.
     ///
-    /// A solve ended at its cap where it took [`scn_solver::BackwardOptions::max_iterations`] sweeps, and its residual is
-    /// above the tolerance.
+    /// [`ended_at_cap`] counts the solves that ended at their cap.
     ///
     /// `None` before the first backward pass, and where none reaches the codes. Later passes do not change it.
     pub fn get(&self) -> Option<Tensor<4>> {

@@ -4,7 +4,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor};
 use common::{devices, options, random, tensor, values};
-use scn_ops::{sparse_code2d, sparse_code2d_vjp};
+use scn_ops::{ended_at_cap, sparse_code2d, sparse_code2d_vjp};
 use scn_solver::{ConvGeometry, Method, SolverOptions, reference};
 
 /// A layer in the middle of which codes, their gradient and the systems are known.
@@ -51,8 +51,12 @@ impl Layer {
 
     /// Prices and residuals of the vector-Jacobian product, pixel by pixel.
     fn reports(&self, device: &Device, options: SolverOptions) -> (Vec<f64>, Vec<f64>) {
+        split(self.solves(device, options))
+    }
+
+    fn solves(&self, device: &Device, options: SolverOptions) -> Tensor<4> {
         let [x, weight, codes, grad_codes] = self.tensors(device);
-        split(sparse_code2d_vjp(x, weight, codes, grad_codes, 1, options).solves)
+        sparse_code2d_vjp(x, weight, codes, grad_codes, 1, options).solves
     }
 }
 
@@ -65,6 +69,8 @@ fn solved_systems_report_a_residual_within_the_tolerance() {
     let layer = Layer::new([2, 3, 5, 6], [11, 3]);
     let options = options(Method::CoordinateDescent, 0.1, 1e-5, 500);
     for (name, device) in devices() {
+        let capped = ended_at_cap(layer.solves(&device, options), 500, 1e-5);
+        assert_eq!(values(capped), [0.0], "{name}");
         let (prices, residuals) = layer.reports(&device, options);
         assert_eq!(prices.len(), 60, "{name}");
         assert!(
@@ -98,7 +104,9 @@ fn systems_that_end_at_the_cap_say_so() {
         if name == "ndarray" {
             continue;
         }
-        let (prices, residuals) = layer.reports(&device, options);
+        let solves = layer.solves(&device, options);
+        assert_eq!(values(ended_at_cap(solves.clone(), 3, 1e-6)), [20.0], "{name}");
+        let (prices, residuals) = split(solves);
         for (pixel, expected) in expected.iter().enumerate() {
             assert_eq!((prices[pixel], expected.iterations), (3.0, 3), "{name}: pixel {pixel}");
             let error = (residuals[pixel] - expected.residual).abs();

@@ -45,7 +45,7 @@ pub enum SolverError {
         /// The value.
         value: f64,
     },
-    /// λ₁, λ₂ or the ridge below zero.
+    /// λ₁, λ₂, the ridge, a tolerance or a code below zero.
     #[error("{name}[{index}] is {value}: it must be at least 0")]
     Negative {
         /// Which argument.

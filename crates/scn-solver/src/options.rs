@@ -126,3 +126,10 @@ pub struct SolveInfo {
     /// Forward: the relative natural residual ρ of the KKT conditions. Backward: the relative residual of the system.
     pub residual: f64,
 }
+
+impl SolveInfo {
+    /// Whether the solve used up its iterations with a residual above the tolerance.
+    pub fn ended_at_cap(&self, max_iterations: usize, tolerance: f64) -> bool {
+        self.iterations >= max_iterations && self.residual > tolerance
+    }
+}

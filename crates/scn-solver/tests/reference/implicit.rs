@@ -289,8 +289,9 @@ fn a_singular_system_shows_in_the_residual_and_a_ridge_regularises_it() {
     };
     let (_, infos) = vjp(0.0);
     assert!(infos[0].residual > 1e-3 && infos[0].iterations == 1_000, "{infos:?}");
+    assert!(infos[0].ended_at_cap(1_000, 1e-9));
     let (gradients, infos) = vjp(0.1);
-    assert!(infos[0].residual <= 1e-9);
+    assert!(infos[0].residual <= 1e-9 && !infos[0].ended_at_cap(infos[0].iterations, 1e-9));
     assert!(
         relative_error(&gradients.lambda1, &[-10.0, 10.0]) <= 1e-7,
         "{:?}",
