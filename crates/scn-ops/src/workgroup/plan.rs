@@ -117,6 +117,7 @@ impl TilePlan {
     }
 
     /// Trips through loops that a unit makes to apply Q once to the tile: over the blocks, and to bring in slabs.
+    #[cfg(feature = "wgpu")]
     pub(crate) fn trips_per_product(&self) -> usize {
         let slabs = if self.resident {
             0
@@ -127,6 +128,7 @@ impl TilePlan {
     }
 
     /// Trips in which the units bring in one slab, four numbers each.
+    #[cfg(feature = "wgpu")]
     pub(crate) fn trips_per_slab(&self) -> usize {
         (self.slab_rows * self.padded_atoms() / 4).div_ceil(self.units())
     }
