@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Gradients, Tensor};
-use scn_ops::{SolverInfo, ended_at_cap};
+use scn_ops::{SolverInfo, solve_sums};
 use scn_solver::SolverOptions;
 
 /// Logits and what the coding layers report.
@@ -153,16 +153,3 @@ impl CodingReport {
 
 /// Of forward solves, and again of backward ones.
 const SOLVE_SUMS: usize = CodingSums::FIXED / 2;
-
-/// Iterations, residuals, the largest residual and how many ended at their cap, of solves `[b, 2, h, w]`.
-fn solve_sums(solves: Tensor<4>, max_iterations: usize, tolerance: f64) -> Tensor<1> {
-    let [batch, kinds, height, width] = solves.dims();
-    let capped = ended_at_cap(solves.clone(), max_iterations, tolerance);
-    let solves: Tensor<3> = solves.reshape([batch, kinds, height * width]);
-    let parts = vec![
-        solves.clone().sum_dim(2).sum_dim(0).reshape([kinds]),
-        solves.slice([0..batch, 1..2]).max(),
-        capped,
-    ];
-    Tensor::cat(parts, 0)
-}

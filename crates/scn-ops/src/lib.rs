@@ -25,7 +25,7 @@ pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_ti
 pub use scn_solver::{Padding, Placement};
 pub use sparse_coding::{
     BackwardReport, Normalization, SolverInfo, SparseCoding, SparseCodingGradients, SparseCodingVjp, Statistics,
-    ended_at_cap, normalized_sparse_code2d, sparse_code2d, sparse_code2d_vjp,
+    normalized_sparse_code2d, solve_sums, sparse_code2d, sparse_code2d_vjp,
 };
 pub use workgroup::{
     A100, ATOMS_PER_UNIT, DeviceLimits, GpuFigures, Limit, PIXELS_PER_UNIT, TilePlan, WgpuBound, wgpu_bound,

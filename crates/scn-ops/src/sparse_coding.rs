@@ -37,7 +37,8 @@ pub trait SparseCoding: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// The vector-Jacobian product; not offered for `Autodiff`, so that no double backward is needed.
+/// The vector-Jacobian product, and what else no gradient passes through; not offered for `Autodiff`, so that no double
+/// backward is needed.
 #[backend_extension(
     Flex,
     Cube: cfg(feature = "wgpu"),
@@ -65,6 +66,9 @@ pub trait SparseCodingVjp: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     );
+
+    /// The sums `[4]` of [`solve_sums`].
+    fn solve_sums(solves: FloatTensor<Self>, max_iterations: usize, tolerance: f64) -> FloatTensor<Self>;
 }
 
 /// Where the mean and the scale of a normalisation come from.
@@ -103,12 +107,15 @@ pub struct SolverInfo {
     pub options: SolverOptions,
 }
 
-/// How many of the solves `[b, 2, h', w']` ended at their cap, with a residual above the tolerance: `[1]`, on the device.
-/// Forward and backward solves are counted alike, by their own options; solves that are not finite made no iterations.
-pub fn ended_at_cap(solves: Tensor<4>, max_iterations: usize, tolerance: f64) -> Tensor<1> {
-    let spent = solves.clone().narrow(1, 0, 1).greater_equal_elem(max_iterations as f64);
-    let missed = solves.narrow(1, 1, 1).greater_elem(tolerance);
-    spent.bool_and(missed).float().sum()
+/// Sums over the solves `[b, 2, h', w']` of a call, on the device and without autodiff, `[4]`: iterations, residuals, the
+/// largest residual, and how many ended at their cap, with a residual above the tolerance. Forward and backward solves are
+/// summed alike, with their own options; solves that are not finite made no iterations.
+pub fn solve_sums(solves: Tensor<4>, max_iterations: usize, tolerance: f64) -> Tensor<1> {
+    let solves = match solves.device().is_autodiff() {
+        true => solves.without_autodiff(),
+        false => solves,
+    };
+    Tensor::from_dispatch(Dispatch::solve_sums(solves.into_dispatch(), max_iterations, tolerance))
 }
 
 /// What the backward pass through one call reports. It is made with the call, and filled by the backward pass.
@@ -121,7 +128,7 @@ impl BackwardReport {
     /// is the number of sweeps; where the CPU kernels factorised the system it is 0, and 1 where they refined the
     /// solution.
     ///
-    /// [`ended_at_cap`] counts the solves that ended at their cap.
+    /// [`solve_sums`] counts the solves that ended at their cap.
     ///
     /// `None` before the first backward pass, and where none reaches the codes. Later passes do not change it.
     pub fn get(&self) -> Option<Tensor<4>> {

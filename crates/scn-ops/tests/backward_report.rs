@@ -4,7 +4,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor};
 use common::{devices, options, random, tensor, values};
-use scn_ops::{ended_at_cap, sparse_code2d, sparse_code2d_vjp};
+use scn_ops::{solve_sums, sparse_code2d, sparse_code2d_vjp};
 use scn_solver::{ConvGeometry, Method, SolverOptions, reference};
 
 /// A layer in the middle of which codes, their gradient and the systems are known.
@@ -49,15 +49,15 @@ impl Layer {
         ]
     }
 
-    /// Prices and residuals of the vector-Jacobian product, pixel by pixel.
-    fn reports(&self, device: &Device, options: SolverOptions) -> (Vec<f64>, Vec<f64>) {
-        split(self.solves(device, options))
-    }
-
+    /// Prices and residuals of the vector-Jacobian product.
     fn solves(&self, device: &Device, options: SolverOptions) -> Tensor<4> {
         let [x, weight, codes, grad_codes] = self.tensors(device);
         sparse_code2d_vjp(x, weight, codes, grad_codes, 1, options).solves
     }
+}
+
+fn maximum(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
 }
 
 fn split(solves: Tensor<4>) -> (Vec<f64>, Vec<f64>) {
@@ -69,9 +69,16 @@ fn solved_systems_report_a_residual_within_the_tolerance() {
     let layer = Layer::new([2, 3, 5, 6], [11, 3]);
     let options = options(Method::CoordinateDescent, 0.1, 1e-5, 500);
     for (name, device) in devices() {
-        let capped = ended_at_cap(layer.solves(&device, options), 500, 1e-5);
-        assert_eq!(values(capped), [0.0], "{name}");
-        let (prices, residuals) = layer.reports(&device, options);
+        let solves = layer.solves(&device, options);
+        let sums = values(solve_sums(solves.clone(), 500, 1e-5));
+        let (prices, residuals) = split(solves);
+        let totals = [prices.iter().sum(), residuals.iter().sum(), maximum(&residuals), 0.0];
+        for (sum, total) in sums.iter().zip(totals) {
+            assert!(
+                (sum - total).abs() <= 1e-5 * total,
+                "{name}: {sums:?}, {totals:?} one by one"
+            );
+        }
         assert_eq!(prices.len(), 60, "{name}");
         assert!(
             prices.iter().all(|&price| (0.0..500.0).contains(&price)),
@@ -89,10 +96,10 @@ fn solved_systems_report_a_residual_within_the_tolerance() {
 }
 
 /// At the cap the residual is the reference's after as many sweeps. The CPU kernels sweep only what they do not factorise:
-/// pixels with more than 96 active atoms.
+/// pixels with more than 160 active atoms.
 #[test]
 fn systems_that_end_at_the_cap_say_so() {
-    let mut layer = Layer::new([1, 14, 4, 5], [120, 3]);
+    let mut layer = Layer::new([1, 21, 4, 5], [180, 3]);
     layer.codes.iter_mut().for_each(|code| *code = code.abs() + 0.1);
     let options = options(Method::CoordinateDescent, 0.1, 1e-6, 3);
     let (x, weight) = (&layer.x, &layer.weight);
@@ -105,7 +112,7 @@ fn systems_that_end_at_the_cap_say_so() {
             continue;
         }
         let solves = layer.solves(&device, options);
-        assert_eq!(values(ended_at_cap(solves.clone(), 3, 1e-6)), [20.0], "{name}");
+        assert_eq!(values(solve_sums(solves.clone(), 3, 1e-6))[3], 20.0, "{name}");
         let (prices, residuals) = split(solves);
         for (pixel, expected) in expected.iter().enumerate() {
             assert_eq!((prices[pixel], expected.iterations), (3.0, 3), "{name}: pixel {pixel}");
@@ -116,6 +123,44 @@ fn systems_that_end_at_the_cap_say_so() {
                 residuals[pixel],
                 expected.residual
             );
+        }
+    }
+}
+
+/// Odd sizes, a residual that is no number, images without pixels and batches without images.
+#[test]
+fn solves_are_summed_over_every_pixel() {
+    for (name, device) in devices() {
+        for [batch, height, width] in [[3, 5, 7], [1, 1, 1], [2, 4, 8], [0, 3, 3], [2, 0, 3]] {
+            let pixels = height * width;
+            let solves: Vec<f64> = (0..batch * 2 * pixels)
+                .map(|i| match i / pixels % 2 {
+                    0 => (i % 4) as f64,
+                    _ => (i % 9) as f64 / 8.0,
+                })
+                .collect();
+            let images = || solves.chunks(2 * pixels.max(1)).map(|image| image.split_at(pixels));
+            let residuals: Vec<f64> = images().flat_map(|(_, residuals)| residuals).copied().collect();
+            let capped = images().flat_map(|(iterations, residuals)| iterations.iter().zip(residuals));
+            let capped = capped.filter(|&(&iterations, &residual)| iterations >= 2.0 && residual > 0.5);
+            let expected = [
+                images().flat_map(|(iterations, _)| iterations).sum(),
+                residuals.iter().sum(),
+                maximum(&residuals),
+                capped.count() as f64,
+            ];
+            let solves: Tensor<4> = tensor(&solves, [batch, 2, height, width], &device);
+            assert_eq!(
+                values(solve_sums(solves.clone(), 2, 0.5)),
+                expected,
+                "{name}: {batch} images of {height}×{width}"
+            );
+            let tracked = Tensor::from_inner(solves.clone());
+            assert_eq!(values(solve_sums(tracked, 2, 0.5)), expected, "{name}: with autodiff");
+            if batch * pixels > 1 {
+                let sums = values(solve_sums(solves * f64::NAN, 2, 0.5));
+                assert!(sums[1].is_nan() && sums[3] == 0.0, "{name}: {sums:?}");
+            }
         }
     }
 }

@@ -157,6 +157,19 @@ impl SparseCodingVjp for Flex {
             tensor(gradients.solves, solves_shape(&geometry)),
         )
     }
+
+    fn solve_sums(solves: FloatTensor<Self>, max_iterations: usize, tolerance: f64) -> FloatTensor<Self> {
+        let [_, _, height, width] = solves.shape().dims();
+        let solves = solves.to_contiguous();
+        let kernels::SolveSums {
+            iterations,
+            residuals,
+            largest,
+            capped,
+        } = kernels::solve_sums(solves.storage(), height * width, max_iterations, tolerance);
+        let sums = [iterations, residuals, largest, capped as f64].map(|sum| sum as f32);
+        tensor(sums.to_vec(), [sums.len()])
+    }
 }
 
 impl Convolution for Flex {

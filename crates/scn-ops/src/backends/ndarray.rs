@@ -8,7 +8,7 @@ use scn_solver::{ConvGeometry, SolverOptions};
 use super::ToTensor;
 use super::autodiff::without_gradients;
 use super::generic::by_burn;
-use super::generic::{normalization, solve};
+use super::generic::{layer, normalization, solve};
 use crate::{BackwardReport, SparseCoding, SparseCodingVjp, Statistics};
 
 impl ToTensor for NdArray {
@@ -56,6 +56,10 @@ impl SparseCodingVjp for NdArray {
         let x = normalization::normalized::<Self>(x, &mean, &scale);
         let gradients = solve::backward::<Self>(x.clone(), weight, codes, grad_codes, geometry, options);
         normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
+    }
+
+    fn solve_sums(solves: FloatTensor<Self>, max_iterations: usize, tolerance: f64) -> FloatTensor<Self> {
+        layer::solve_sums::<Self>(solves, max_iterations, tolerance)
     }
 }
 

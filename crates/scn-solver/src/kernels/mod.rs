@@ -25,4 +25,4 @@ pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradi
 pub use normalization::Normalization;
 pub use peak::peak;
 pub use simd::SimdLevel;
-pub use sparse_coding::{Gradients, Solution, backward, forward};
+pub use sparse_coding::{Gradients, Solution, SolveSums, backward, forward, solve_sums};

@@ -97,6 +97,10 @@ impl SparseCodingVjp for CubeBackend {
         let gradients = backward(x.clone(), weight, codes, grad_codes, geometry, options, limits);
         normalization::before_normalization::<Self>(gradients, x, &scale, statistics, wants_x)
     }
+
+    fn solve_sums(solves: FloatTensor<Self>, max_iterations: usize, tolerance: f64) -> FloatTensor<Self> {
+        layer::solve_sums::<Self>(solves, max_iterations, tolerance)
+    }
 }
 
 by_burn!(CubeBackend);

@@ -98,6 +98,31 @@ pub(crate) fn active_counts<B: Backend>(codes: FloatTensor<B>, geometry: &ConvGe
     B::float_reshape(counts, Shape::new([geometry.batch, geometry.atoms]))
 }
 
+/// Sums over solves `[b, 2, h', w']`, `[4]`: iterations, residuals, the largest residual, and how many ended at their cap.
+pub(crate) fn solve_sums<B: Backend>(solves: FloatTensor<B>, max_iterations: usize, tolerance: f64) -> FloatTensor<B> {
+    let [batch, _, height, width] = solves.shape().dims();
+    let places = batch * height * width;
+    if places == 0 {
+        return zeros::<B>([4], &solves.device());
+    }
+    let dtype = bool_dtype::<B>(&solves);
+    let of_kind = |kind: usize| {
+        let values = B::float_slice(solves.clone(), &[Slice::full(), Slice::from(kind..kind + 1)]);
+        B::float_reshape(values, Shape::new([places]))
+    };
+    let (iterations, residuals) = (of_kind(0), of_kind(1));
+    let spent = B::float_greater_equal_elem(iterations.clone(), (max_iterations as f64).into(), dtype);
+    let missed = B::float_greater_elem(residuals.clone(), tolerance.into(), dtype);
+    let capped = B::float_sum(to_float::<B>(B::bool_and(spent, missed)));
+    let sums = vec![
+        B::float_sum(iterations),
+        B::float_sum(residuals.clone()),
+        B::float_max(residuals),
+        capped,
+    ];
+    B::float_cat(sums, 0)
+}
+
 /// 1 where a value is positive, 0 elsewhere, also at NaN.
 pub(crate) fn indicator<B: Backend>(values: FloatTensor<B>) -> FloatTensor<B> {
     let mask = B::float_greater_elem(values.clone(), 0.0.into(), bool_dtype::<B>(&values));
