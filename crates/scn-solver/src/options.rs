@@ -48,7 +48,7 @@ impl ForwardOptions {
 
 /// How the implicit backward system `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` is solved.
 ///
-/// The CPU kernels factorise it, pixel by pixel, where at most 96 atoms are active and the matrix is regular, and refine the
+/// The CPU kernels factorise it, pixel by pixel, where at most 160 atoms are active and the matrix is regular, and refine the
 /// solution once where its residual is above the tolerance (or k·ε, if that is more, for k active atoms). The cap is that of
 /// the sweeps that solve what is not accurate then.
 #[derive(Clone, Copy, Debug, PartialEq)]

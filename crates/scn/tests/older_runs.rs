@@ -1,5 +1,7 @@
 //! Run folders and checkpoints of older builds: `older/` holds two runs that the program of commit 334a682 was stopped
-//! in, inside their second epochs, and what it made of them when it went on, all at the SIMD level AVX2.
+//! in, inside their second epochs, and what it made of them when it went on, all at the SIMD level AVX2. The sparse coding
+//! network went on with its forward solves at a tolerance of 1e-6: at the 1e-4 that it began with, that program's own results
+//! at two SIMD levels are up to 8 % of a tensor's norm apart after nine steps, and at 1e-6 they follow from the run alone.
 
 #![cfg(all(unix, target_arch = "x86_64"))]
 #![allow(clippy::unwrap_used)]
@@ -43,11 +45,17 @@ fn scn(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Goes on with a copy of the older run `name`, and returns the bytes of the last weights.
-fn finish(name: &str, folder: &Path) -> Vec<u8> {
+/// Goes on with a copy of the older run `name`, with these replacements in its experiment and its resolved file, and returns
+/// the bytes of the last weights.
+fn finish(name: &str, folder: &Path, replacements: &[(&str, &str, &str)]) -> Vec<u8> {
     let run = folder.join(name);
     copy(&older().join(name), &run);
     let experiment = run.join("experiment.toml");
+    for (file, old, new) in replacements {
+        let text = fs::read_to_string(run.join(file)).unwrap();
+        assert!(text.contains(old), "{file}: no {old}");
+        fs::write(run.join(file), text.replace(old, new)).unwrap();
+    }
     let (experiment, run) = (experiment.to_str().unwrap(), run.to_str().unwrap());
     scn(&["eval", run]);
     scn(&["train", experiment, "--out", run, "--resume"]);
@@ -64,25 +72,31 @@ fn a_residual_network_ends_with_the_weights_that_it_had_then() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let weights = finish("resnet20", folder.path());
+    let weights = finish("resnet20", folder.path(), &[]);
     assert_eq!(
         sha256(&weights),
         "747da0e489371d2220cbdfcb85b63f5b8d112276e07acef4168de84d348f17ed"
     );
 }
 
-/// The kernels solve with other roundings by now, to the same tolerance of 1e-4 forward and backward: nine steps later
-/// every tensor is the same to a hundredth of its norm.
+/// The kernels round otherwise by now, and their tiles hold other pixels.
 #[test]
-fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then_within_its_tolerance() {
+fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then() {
     if !is_x86_feature_detected!("avx2") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (now, then) = (
-        finish("scn", folder.path()),
-        fs::read(older().join("scn-finished.safetensors")).unwrap(),
-    );
+    let replacements = [
+        ("resolved.toml", "\ntolerance = 0.0001\n", "\ntolerance = 1e-6\n"),
+        ("resolved.toml", "\nmax_iterations = 50\n", "\nmax_iterations = 2000\n"),
+        (
+            "experiment.toml",
+            "\nfirst_width = 8\n",
+            "\nfirst_width = 8\nsolver = { tolerance = 1e-6, max_iterations = 2000 }\n",
+        ),
+    ];
+    let now = finish("scn", folder.path(), &replacements);
+    let then = fs::read(older().join("scn-finished.safetensors")).unwrap();
     let (now, then) = (from_safetensors(&now).unwrap(), from_safetensors(&then).unwrap());
     assert!(now.keys().eq(then.keys()));
     let norm = |values: &mut dyn Iterator<Item = f32>| {
@@ -94,6 +108,6 @@ fn a_sparse_coding_network_ends_with_the_weights_that_it_had_then_within_its_tol
         assert_eq!(now.shape, then.shape, "{name}");
         let difference = norm(&mut now.values.iter().zip(&then.values).map(|(now, then)| now - then));
         let size = norm(&mut then.values.iter().copied());
-        assert!(difference <= 1e-2 * size, "{name}: {difference:e} of {size:e}");
+        assert!(difference <= 1e-3 * size, "{name}: {difference:e} of {size:e}");
     }
 }

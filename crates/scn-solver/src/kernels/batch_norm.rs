@@ -7,6 +7,7 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::output::{Unwritten, all_written, unwritten};
 use super::simd::{SimdLevel, TileTask};
 use crate::profile::{Part, Stopwatch, timed};
 
@@ -48,7 +49,7 @@ pub fn normalize(
     let channels = mean.len();
     check_images(x, channels, pixels);
     let mut stopwatch = Stopwatch::start();
-    let mut output = vec![0.0; x.len()];
+    let mut output = unwritten(x.len());
     let image = (channels * pixels).max(1);
     x.par_chunks(image)
         .zip(output.par_chunks_mut(image))
@@ -65,7 +66,8 @@ pub fn normalize(
             })
         });
     stopwatch.lap_all(Part::BatchNorm);
-    output
+    // SAFETY: whole images have whole planes.
+    unsafe { all_written(output) }
 }
 
 /// Gradients of x, weight and bias of [`normalize`] given that of its output, where mean and scale are those of the
@@ -251,7 +253,7 @@ struct Affine {
 
 struct Planes<'a, F> {
     x: &'a [f32],
-    output: &'a mut [f32],
+    output: &'a mut Unwritten,
     pixels: usize,
     affine: F,
 }
@@ -268,7 +270,7 @@ impl<F: Fn(usize) -> Affine> TileTask for Planes<'_, F> {
         for (channel, (x, output)) in planes.enumerate() {
             let Affine { mean, slope, shift } = (self.affine)(channel);
             for (output, x) in output.iter_mut().zip(x) {
-                *output = (x - mean) * slope + shift;
+                output.write((x - mean) * slope + shift);
             }
         }
     }

@@ -5,12 +5,14 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
+use super::output::{Unwritten, all_written, unwritten};
 use super::pixels::adjoint::Adjoint;
-use super::pixels::group::{group_images, task_images};
+use super::pixels::group::{layer_images, task_images};
 use super::pixels::planes::Planes;
 use super::pixels::tile::Tile;
-use super::pixels::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
+use super::pixels::weight_gradient::{PatchSums, Transposed, WindowSums, partial_sums, sum_in_order};
 use super::pixels::window::Window;
+use super::pixels::winograd::{self, Blocks, Winograd};
 use super::product::{Packed, correlate};
 use super::simd::{SimdLevel, TileShape, TileTask};
 use crate::ConvGeometry;
@@ -18,6 +20,10 @@ use crate::profile::{Part, Stopwatch};
 
 /// At most this many tasks; each allocates its scratch once.
 const TASKS: usize = 64;
+/// So many tasks and more keep the threads busy.
+const FEW_TASKS: usize = 32;
+/// Fewer atoms than this are not worth a task of their own, which reads all windows.
+const LEAST_ATOMS: usize = 64;
 
 /// The convolution of `x [b, c, h, w]` with `weight [n, c, k, k]`.
 ///
@@ -28,17 +34,39 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
     let image = geometry.channels * geometry.height * geometry.width;
     geometry.check("x", x, geometry.batch * image);
     geometry.check("weight", weight, n * m);
-    let mut output = vec![0.0; geometry.batch * n * pixels];
-    if output.is_empty() || image == 0 {
-        return output;
+    let length = geometry.batch * n * pixels;
+    if length == 0 || image == 0 {
+        return vec![0.0; length];
     }
+    let mut output = unwritten(length);
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
+    let group = layer_images(geometry, shape);
+    if winograd::suits(geometry) {
+        let layer = BlockLayer {
+            geometry,
+            winograd: Winograd::forward(geometry, weight, |_| 1.0, level),
+            images: group,
+        };
+        stopwatch.lap_all(Part::Convolution);
+        let images = task_images(geometry.batch, layer.images, TASKS);
+        x.par_chunks(images * image)
+            .zip(output.par_chunks_mut(images * n * pixels))
+            .for_each(|(x, output)| {
+                level.run(ForwardBlocks {
+                    layer: &layer,
+                    x,
+                    output,
+                })
+            });
+        // SAFETY: blocks cover all pixels of all images.
+        return unsafe { all_written(output) };
+    }
     let layer = Layer {
         geometry,
         shape,
         matrix: Packed::new(n, m, shape.block, |j, i| weight[j * m + i]),
-        images: group_images(pixels, shape.width),
+        images: group,
     };
     stopwatch.lap_all(Part::Convolution);
     let images = task_images(geometry.batch, layer.images, TASKS);
@@ -51,7 +79,8 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
                 output,
             })
         });
-    output
+    // SAFETY: tiles cover all pixels of all images.
+    unsafe { all_written(output) }
 }
 
 /// The adjoint of [`convolution`] in `x`: `[b, c, h, w]` of `values [b, n, h', w']`. It is the gradient that reaches `x`,
@@ -64,16 +93,16 @@ pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f3
     let image = geometry.channels * geometry.height * geometry.width;
     geometry.check("the output", values, geometry.batch * n * pixels);
     geometry.check("weight", weight, n * geometry.patch());
-    let mut target = vec![0.0; geometry.batch * image];
     if values.is_empty() || image == 0 {
-        return target;
+        return vec![0.0; geometry.batch * image];
     }
+    let mut target = unwritten(geometry.batch * image);
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
     let layer = AdjointLayer {
         geometry,
-        adjoint: Adjoint::new(geometry, weight, shape),
-        images: group_images(pixels, shape.width),
+        adjoint: Adjoint::new(geometry, weight, level),
+        images: layer_images(geometry, shape),
     };
     stopwatch.lap_all(Part::Convolution);
     let images = task_images(geometry.batch, layer.images, TASKS);
@@ -87,7 +116,8 @@ pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f3
                 target,
             })
         });
-    target
+    // SAFETY: a reader writes all pixels of its images.
+    unsafe { all_written(target) }
 }
 
 /// The gradient of the weight `[n, c, k, k]` of [`convolution`], given that of its output `[b, n, h', w']`.
@@ -109,30 +139,47 @@ pub fn convolution_weight_gradient(
         return grad_weight;
     }
     let shape = level.shape();
-    let group = group_images(pixels, shape.width);
+    let group = layer_images(geometry, shape);
     let images = task_images(geometry.batch, group, partial_sums(m * n, geometry.batch * pixels));
-    let sums: Vec<PatchSums> = x
-        .par_chunks(images * image)
-        .zip(grad_output.par_chunks(images * n * pixels))
-        .map(|(x, grad_output)| {
-            level.run(WeightGradient {
-                geometry,
-                shape,
-                images: group,
-                x,
-                grad_output,
-            })
-        })
-        .collect();
-    let mut stopwatch = Stopwatch::start();
-    let sums = sum_in_order(sums);
-    grad_weight.par_chunks_exact_mut(m).enumerate().for_each(|(j, grad)| {
-        for (i, grad) in grad.iter_mut().enumerate() {
-            *grad = sums.at(i, j);
-        }
-    });
-    stopwatch.lap_all(Part::Convolution);
+    let tasks = geometry.batch.div_ceil(images);
+    let atoms = atoms_per_task(n, tasks);
     grad_weight
+        .par_chunks_mut(atoms * m)
+        .enumerate()
+        .for_each(|(part, grad_weight)| {
+            let some = ConvGeometry {
+                atoms: grad_weight.len() / m,
+                ..*geometry
+            };
+            let sums: Vec<PatchSums> = x
+                .par_chunks(images * image)
+                .zip(grad_output.par_chunks(images * n * pixels))
+                .map(|(x, grad_output)| {
+                    level.run(WeightGradient {
+                        geometry: &some,
+                        shape,
+                        images: group,
+                        x,
+                        grad_output,
+                        first: part * atoms,
+                        atoms: n,
+                    })
+                })
+                .collect();
+            let sums = sum_in_order(sums);
+            grad_weight.par_chunks_exact_mut(m).enumerate().for_each(|(j, grad)| {
+                for (i, grad) in grad.iter_mut().enumerate() {
+                    *grad = sums.at(i, j);
+                }
+            });
+        });
+    grad_weight
+}
+
+/// Atoms whose gradients a task sums: all of them, or fewer where `tasks` tasks would leave threads idle.
+fn atoms_per_task(atoms: usize, tasks: usize) -> usize {
+    let parts = FEW_TASKS.div_ceil(tasks).min(atoms / LEAST_ATOMS).max(1);
+    atoms.div_ceil(parts).next_multiple_of(LEAST_ATOMS).min(atoms)
 }
 
 struct Layer<'a> {
@@ -146,7 +193,7 @@ struct Layer<'a> {
 struct Forward<'a> {
     layer: &'a Layer<'a>,
     x: &'a [f32],
-    output: &'a mut [f32],
+    output: &'a mut Unwritten,
 }
 
 impl TileTask for Forward<'_> {
@@ -187,6 +234,50 @@ impl TileTask for Forward<'_> {
     }
 }
 
+struct BlockLayer<'a> {
+    geometry: &'a ConvGeometry,
+    winograd: Winograd,
+    /// Images per group.
+    images: usize,
+}
+
+struct ForwardBlocks<'a> {
+    layer: &'a BlockLayer<'a>,
+    x: &'a [f32],
+    output: &'a mut Unwritten,
+}
+
+impl TileTask for ForwardBlocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        let BlockLayer {
+            geometry,
+            winograd,
+            images,
+        } = self.layer;
+        let mut stopwatch = Stopwatch::start();
+        let (n, pixels) = (geometry.atoms, geometry.pixels());
+        let image = geometry.channels * geometry.height * geometry.width;
+        let mut blocks = Blocks::new(winograd, *images);
+        let groups = self
+            .x
+            .chunks(images * image)
+            .zip(self.output.chunks_mut(images * n * pixels));
+        for (x, output) in groups {
+            let images = x.len() / image;
+            blocks.inputs.fill(x, None);
+            for run in blocks.runs(images) {
+                blocks.compute::<S, R, V>(simd, run, images, &[]);
+                blocks.store_result(simd, output);
+            }
+            let products = n * geometry.patch() * images * pixels;
+            stopwatch.lap(Part::Convolution, 2 * products as u64);
+        }
+    }
+}
+
 struct AdjointLayer<'a> {
     geometry: &'a ConvGeometry,
     adjoint: Adjoint,
@@ -197,7 +288,7 @@ struct AdjointLayer<'a> {
 struct Fold<'a> {
     layer: &'a AdjointLayer<'a>,
     values: &'a [f32],
-    target: &'a mut [f32],
+    target: &'a mut Unwritten,
 }
 
 impl TileTask for Fold<'_> {
@@ -220,8 +311,7 @@ impl TileTask for Fold<'_> {
             .zip(self.target.chunks_mut(images * image));
         for (values, target) in groups {
             let images = target.len() / image;
-            reader.planes.fill(values, None);
-            reader.write::<S, R, V>(simd, images, target);
+            reader.write::<S, R, V>(simd, values, images, target);
             let products = n * geometry.patch() * images * pixels;
             stopwatch.lap(Part::Convolution, 2 * products as u64);
         }
@@ -235,6 +325,10 @@ struct WeightGradient<'a> {
     images: usize,
     x: &'a [f32],
     grad_output: &'a [f32],
+    /// The first of the geometry's atoms among all.
+    first: usize,
+    /// All atoms.
+    atoms: usize,
 }
 
 impl TileTask for WeightGradient<'_> {
@@ -251,31 +345,24 @@ impl TileTask for WeightGradient<'_> {
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, images, shape);
-        let window = Window::patches(geometry, &planes, shape);
-        let mut packed = window.scratch();
-        let mut sums = PatchSums::new(geometry.patch(), n, shape);
+        let mut sums = WindowSums::new(geometry, images, shape);
         let mut transposed = Transposed::new(images * pixels, n, shape);
-        let grid = [geometry.output_height(), geometry.output_width()];
-        let mut tile = Tile::new(grid, shape);
-        let mut grad = Aligned::zeros(n * shape.width);
         let groups = self
             .x
             .chunks(images * image)
-            .zip(self.grad_output.chunks(images * n * pixels));
+            .zip(self.grad_output.chunks(images * self.atoms * pixels));
         for (x, grad_output) in groups {
             let images = x.len() / image;
-            planes.fill(x, None);
-            for first in (0..images * pixels).step_by(shape.width) {
-                tile.place(first, images);
-                tile.load(grad_output, n, &mut grad);
-                transposed.fill(first, &grad);
+            let planes = grad_output.chunks_exact(self.atoms * pixels);
+            let planes = planes.map(|image| &image[self.first * pixels..][..n * pixels]);
+            for (image, planes) in planes.enumerate() {
+                transposed.fill_image(simd, image, planes, pixels);
             }
-            let (source, pixels) = (planes.source(), images * pixels);
-            sums.add::<S, R, V>(simd, &window, source, &mut packed, grid, &transposed, pixels);
-            let products = n * geometry.patch() * pixels;
+            transposed.clear_idle(images * pixels, S::F32_LANES);
+            sums.add::<S, R, V>(simd, x, None, images, &transposed);
+            let products = n * geometry.patch() * images * pixels;
             stopwatch.lap(Part::Convolution, 2 * products as u64);
         }
-        sums
+        sums.finish(simd)
     }
 }

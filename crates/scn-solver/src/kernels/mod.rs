@@ -5,7 +5,7 @@
 //! depends on the geometry alone, and sums over the batch are taken in a fixed order: results do not depend on the
 //! number of threads. Plain convolutions and batch norm run on the same tiles.
 //!
-//! Modules use those before them in this list only: `simd` and `aligned` (vectors and their memory), `product`,
+//! Modules use those before them in this list only: `simd`, `transpose`, `aligned` and `output` (vectors and their memory), `product`,
 //! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution` and
 //! `sparse_coding`.
 
@@ -13,12 +13,14 @@ mod aligned;
 mod batch_norm;
 mod convolution;
 mod normalization;
+mod output;
 mod peak;
 mod pixels;
 mod product;
 mod simd;
 mod solve;
 mod sparse_coding;
+mod transpose;
 
 pub use batch_norm::{moments, normalize, normalize_backward};
 pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradient};

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use pulp::{Scalar128b, Simd, WithSimd};
 
+use super::output::Unwritten;
+
 /// An instruction set that the tile kernels are compiled for.
 ///
 /// Each level has its own tile width, and tiles stop as one: results depend on the level in the last digits and
@@ -211,13 +213,15 @@ pub(super) fn all_within<S: Simd, const V: usize>(simd: S, values: [S::f32s; V],
 
 /// Copies a short slice without a call; both have the same length.
 #[inline(always)]
-pub(super) fn copy(source: &[f32], target: &mut [f32]) {
+pub(super) fn copy(source: &[f32], target: &mut Unwritten) {
     let ((source, rest), (target, target_rest)) = (source.as_chunks::<8>(), target.as_chunks_mut::<8>());
     for (target, source) in target.iter_mut().zip(source) {
-        *target = *source;
+        for i in 0..8 {
+            target[i].write(source[i]);
+        }
     }
     for (target, source) in target_rest.iter_mut().zip(rest) {
-        *target = *source;
+        target.write(*source);
     }
 }
 

@@ -17,7 +17,7 @@ struct System {
 impl System {
     /// Atoms in pairs that differ by a share `apart`.
     fn of_pairs(atoms: usize, apart: f32, ridge: f64, seed: u64) -> Self {
-        let length = 128;
+        let length = (2 * atoms).max(128);
         let mut noise = Noise::seeded(seed);
         let scale = (3.0 / length as f32).sqrt();
         let mut weight = noise.uniform(atoms * length, -scale, scale);
@@ -115,7 +115,7 @@ fn rounding(norm_of_matrix: f64, gamma: &[f64], right: &[f32]) -> f64 {
 
 #[test]
 fn systems_of_nearly_equal_atoms_are_solved_or_reported() {
-    for atoms in [16, 31, 60, 75, 96] {
+    for atoms in [16, 31, 60, 75, 96, 120] {
         for (seed, apart) in [1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4].into_iter().enumerate() {
             for ridge in [0.0, 1e-6, 1e-3] {
                 let system = System::of_pairs(atoms, apart, ridge, seed as u64);

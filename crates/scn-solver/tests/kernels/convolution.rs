@@ -1,9 +1,9 @@
 //! The plain convolution and its gradients against their definition in f64.
 
-use scn_solver::{ConvGeometry, SimdLevel, kernels};
+use scn_solver::{ConvGeometry, Padding, Placement, SimdLevel, kernels};
 
 use crate::assert_close;
-use crate::common::Noise;
+use crate::common::{Noise, relative_error, to_f64};
 
 const ACCURACY: f64 = 2e-5;
 
@@ -15,8 +15,8 @@ struct Case {
 }
 
 impl Case {
-    fn random(x: [usize; 4], weight: [usize; 4], stride: usize) -> Self {
-        let geometry = ConvGeometry::new(x, weight, stride).unwrap();
+    fn random(x: [usize; 4], weight: [usize; 4], placement: impl Into<Placement>) -> Self {
+        let geometry = ConvGeometry::new(x, weight, placement).unwrap();
         let mut noise = Noise::seeded(3);
         let mut uniform = |len: usize| noise.uniform(len, -1.0, 1.0);
         Self {
@@ -68,6 +68,69 @@ fn cases() -> Vec<Case> {
         Case::random([2, 3, 16, 16], [4, 3, 1, 1], 4),
         Case::random([70, 1, 1, 1], [2, 1, 3, 3], 1),
     ]
+    .into_iter()
+    .chain(cases_of_blocks())
+    .collect()
+}
+
+/// Layers that are computed in blocks of 4×4 pixels: rows of whole vectors of them, of parts of one, several images in a
+/// vector, sides that blocks do not fill, every padding, channels that do not fill blocks.
+fn cases_of_blocks() -> Vec<Case> {
+    let padded = |zeros| Placement {
+        stride: 1,
+        padding: Padding::Zeros(zeros),
+        dilation: 1,
+    };
+    vec![
+        Case::random([2, 16, 32, 32], [17, 16, 3, 3], 1),
+        Case::random([1, 9, 8, 64], [8, 9, 3, 3], 1),
+        Case::random([3, 8, 16, 16], [20, 8, 3, 3], 1),
+        Case::random([7, 13, 8, 8], [9, 13, 3, 3], 1),
+        Case::random([21, 8, 4, 4], [8, 8, 3, 3], 1),
+        Case::random([2, 8, 7, 10], [11, 8, 3, 3], 1),
+        Case::random([2, 8, 28, 14], [8, 8, 3, 3], 1),
+        Case::random([2, 8, 3, 4], [8, 8, 3, 3], 1),
+        Case::random([2, 8, 10, 18], [9, 8, 3, 3], padded(0)),
+        Case::random([2, 9, 6, 14], [8, 9, 3, 3], padded(2)),
+    ]
+}
+
+/// The error of blocks in norm is at most four times that of sums in f32, one product after the other.
+#[test]
+fn blocks_of_pixels_err_little_more_than_the_direct_product() {
+    for [channels, side, atoms] in [[8, 16, 64], [16, 32, 16], [64, 8, 64], [256, 8, 16]] {
+        let case = Case::random([2, channels, side, side], [atoms, channels, 3, 3], 1);
+        let (mut exact, mut direct) = (vec![0.0f64; case.grad.len()], vec![0.0f32; case.grad.len()]);
+        let (mut exact_x, mut direct_x) = (vec![0.0f64; case.x.len()], vec![0.0f32; case.x.len()]);
+        case.for_each_product(|i, j, o| {
+            exact[o] += f64::from(case.x[i]) * f64::from(case.weight[j]);
+            direct[o] = case.x[i].mul_add(case.weight[j], direct[o]);
+            exact_x[i] += f64::from(case.grad[o]) * f64::from(case.weight[j]);
+            direct_x[i] = case.grad[o].mul_add(case.weight[j], direct_x[i]);
+        });
+        let Case {
+            geometry,
+            x,
+            weight,
+            grad,
+        } = &case;
+        for level in SimdLevel::available() {
+            let found = kernels::convolution(geometry, x, weight, level);
+            let found_x = kernels::convolution_adjoint(geometry, grad, weight, level);
+            for (what, found, direct, exact) in [
+                ("output", &found, &direct, &exact),
+                ("adjoint", &found_x, &direct_x, &exact_x),
+            ] {
+                let error = |values: &[f32]| relative_error(&to_f64(values), exact);
+                let (found, direct) = (error(found), error(direct));
+                assert!(
+                    found <= 4.0 * direct,
+                    "{what} at {} of {geometry:?}: error {found:e}, of the direct product {direct:e}",
+                    level.name()
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -119,7 +182,12 @@ fn empty_batches_have_empty_outputs_and_zero_gradients() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let case = Case::random([37, 5, 8, 8], [12, 5, 3, 3], 1);
+    for channels in [5, 8] {
+        check_threads(&Case::random([37, channels, 8, 8], [12, channels, 3, 3], 1));
+    }
+}
+
+fn check_threads(case: &Case) {
     let level = SimdLevel::detect();
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

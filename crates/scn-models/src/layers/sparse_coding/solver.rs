@@ -17,7 +17,7 @@ scn_keys::table! {
         pub lambda2: f64 = default(0.0).within(finite_at_least(0.0)),
         /// SCN: added to the diagonal of the backward system.
         pub backward_ridge: f64 = default(1e-6).within(finite_at_least(0.0)),
-        /// SCN: the relative residual at which backward sweeps stop; the CPU factorises up to 96 active atoms instead.
+        /// SCN: the relative residual at which backward sweeps stop; the CPU factorises up to 160 active atoms instead.
         pub backward_tolerance: f64 = default(1e-4).within(finite_at_least(0.0)),
         /// SCN: sweeps after which a backward solve stops anyway.
         pub backward_max_iterations: usize = default(50).within(whole(1, 1_000_000)),

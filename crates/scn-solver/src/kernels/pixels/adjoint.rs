@@ -2,19 +2,52 @@
 //! input pixel gathers what reaches it, so that it is written once and in any order. Row y of the input meets place u of the
 //! window at row i of the output where `stride·i + dilation·u = y + padding`.
 
+use std::mem::MaybeUninit;
+
 use pulp::Simd;
 
 use super::planes::Planes;
 use super::tile::Tile;
 use super::window::Window;
+use super::winograd::{self, Blocks, Winograd};
 use crate::ConvGeometry;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::output::{Unwritten, rewritten};
 use crate::kernels::product::{Packed, correlate};
-use crate::kernels::simd::TileShape;
+use crate::kernels::simd::{SimdLevel, TileShape};
 
-/// The transpose of a layer's convolution, split by the residues of input pixels modulo the stride: the pixels of
-/// one residue meet the same places of the kernel. Pixels that meet none belong to no phase.
-pub(crate) struct Adjoint {
+/// The transpose of a layer's convolution.
+pub(crate) enum Adjoint {
+    /// In blocks of input pixels.
+    Winograd(Winograd),
+    /// Split by the residues of input pixels modulo the stride.
+    Phases(Phases),
+}
+
+impl Adjoint {
+    pub(crate) fn new(geometry: &ConvGeometry, weight: &[f32], level: SimdLevel) -> Self {
+        match winograd::suits(geometry) {
+            true => Self::Winograd(Winograd::adjoint(geometry, weight, level)),
+            false => Self::Phases(Phases::new(geometry, weight, level.shape())),
+        }
+    }
+
+    /// With room for the gradients of `images` images.
+    pub(crate) fn reader<'a>(&'a self, geometry: &'a ConvGeometry, images: usize) -> Reader<'a> {
+        match self {
+            Self::Winograd(winograd) => Reader::Winograd(BlockReader {
+                blocks: Blocks::new(winograd, images),
+                image: geometry.atoms * geometry.pixels(),
+                values: Aligned::unspecified(images * geometry.atoms * geometry.pixels()),
+            }),
+            Self::Phases(phases) => Reader::Phases(phases.reader(geometry, images)),
+        }
+    }
+}
+
+/// A transpose that is split by the residues of input pixels modulo the stride: the pixels of one residue meet the same
+/// places of the kernel. Pixels that meet none belong to no phase.
+pub(crate) struct Phases {
     phases: Vec<Phase>,
     /// Zeros around the output that phases read.
     border: usize,
@@ -84,8 +117,8 @@ struct Phase {
     matrix: Packed,
 }
 
-impl Adjoint {
-    pub(crate) fn new(geometry: &ConvGeometry, weight: &[f32], shape: TileShape) -> Self {
+impl Phases {
+    fn new(geometry: &ConvGeometry, weight: &[f32], shape: TileShape) -> Self {
         let rows = Line::all(geometry, geometry.height);
         let columns = Line::all(geometry, geometry.width);
         let down = rows.iter().map(|line| line.border(geometry.output_height()));
@@ -100,8 +133,7 @@ impl Adjoint {
         Self { phases, border, shape }
     }
 
-    /// With room for the gradients of `images` images.
-    pub(crate) fn reader<'a>(&'a self, geometry: &'a ConvGeometry, images: usize) -> Reader<'a> {
+    fn reader<'a>(&'a self, geometry: &'a ConvGeometry, images: usize) -> PhaseReader<'a> {
         let planes = Planes::of_output(geometry, self.border, images, self.shape);
         let windows: Vec<Window> = self
             .phases
@@ -109,7 +141,7 @@ impl Adjoint {
             .map(|phase| phase.window(geometry, &planes, self.shape))
             .collect();
         let longest = windows.iter().map(Window::scratch).max_by_key(|scratch| scratch.len());
-        Reader {
+        PhaseReader {
             adjoint: self,
             geometry,
             planes,
@@ -157,25 +189,97 @@ impl Phase {
 }
 
 /// Gathers the gradients of some images.
-pub(crate) struct Reader<'a> {
-    adjoint: &'a Adjoint,
+pub(crate) enum Reader<'a> {
+    Winograd(BlockReader<'a>),
+    Phases(PhaseReader<'a>),
+}
+
+impl Reader<'_> {
+    /// Takes in the gradients γ of a tile of the output's pixels, `[n][width]`.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, tile: &Tile, gamma: &[f32], atoms: usize) {
+        match self {
+            Self::Winograd(reader) => tile.store(gamma, atoms, rewritten(&mut reader.values)),
+            Self::Phases(reader) => tile.store_planes(gamma, &mut reader.planes),
+        }
+    }
+
+    /// Writes the gradient of the first `images` images `[images, c, h, w]`, whose tiles were taken.
+    #[inline(always)]
+    pub(crate) fn write_taken<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        images: usize,
+        grad_x: &mut Unwritten,
+    ) {
+        match self {
+            Self::Winograd(BlockReader { blocks, image, values }) => {
+                blocks.inputs.fill(&values[..images * *image], None);
+                write_blocks::<S, R, V>(simd, blocks, images, grad_x);
+            }
+            Self::Phases(reader) => reader.write::<S, R, V>(simd, images, grad_x),
+        }
+    }
+
+    /// Writes the gradient `[images, c, h, w]` of `values [images, n, h', w']`.
+    #[inline(always)]
+    pub(crate) fn write<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        values: &[f32],
+        images: usize,
+        grad_x: &mut Unwritten,
+    ) {
+        match self {
+            Self::Winograd(BlockReader { blocks, .. }) => {
+                blocks.inputs.fill(values, None);
+                write_blocks::<S, R, V>(simd, blocks, images, grad_x);
+            }
+            Self::Phases(reader) => {
+                reader.planes.fill(values, None);
+                reader.write::<S, R, V>(simd, images, grad_x);
+            }
+        }
+    }
+}
+
+/// Reads the gradients of blocks of pixels.
+pub(crate) struct BlockReader<'a> {
+    blocks: Blocks<'a>,
+    /// Values of an image.
+    image: usize,
+    /// The gradients `[images, n, h', w']`, tile by tile.
+    values: Aligned,
+}
+
+#[inline(always)]
+fn write_blocks<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    blocks: &mut Blocks,
+    images: usize,
+    grad_x: &mut Unwritten,
+) {
+    for run in blocks.runs(images) {
+        blocks.compute::<S, R, V>(simd, run, images, &[]);
+        blocks.store_result(simd, grad_x);
+    }
+}
+
+/// Reads the gradients phase by phase.
+pub(crate) struct PhaseReader<'a> {
+    adjoint: &'a Phases,
     geometry: &'a ConvGeometry,
     /// The gradients `[images, n, h', w']` with their border.
-    pub(crate) planes: Planes,
+    planes: Planes,
     windows: Vec<Window>,
     packed: Aligned,
     result: Aligned,
 }
 
-impl Reader<'_> {
+impl PhaseReader<'_> {
     /// Writes the gradient of the first `images` images `[images, c, h, w]`.
     #[inline(always)]
-    pub(crate) fn write<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        images: usize,
-        grad_x: &mut [f32],
-    ) {
+    fn write<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, images: usize, grad_x: &mut Unwritten) {
         let ConvGeometry {
             channels,
             height,
@@ -183,6 +287,11 @@ impl Reader<'_> {
             stride,
             ..
         } = *self.geometry;
+        // Pixels that belong to no phase.
+        let met = self.adjoint.phases.iter().map(|phase| phase.grid[0] * phase.grid[1]);
+        if met.sum::<usize>() < height * width {
+            grad_x.fill(MaybeUninit::new(0.0));
+        }
         for (phase, window) in self.adjoint.phases.iter().zip(&self.windows) {
             let mut tile = Tile::new(phase.grid, self.adjoint.shape);
             let pixels = phase.grid[0] * phase.grid[1];

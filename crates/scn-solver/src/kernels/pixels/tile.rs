@@ -1,10 +1,19 @@
 //! Where the pixels of one tile of a group lie, and how codes and patches travel between planes, NCHW tensors and the
 //! tile's `[rows][pixels]` scratch.
 
+use pulp::Simd;
+
 use super::planes::{Planes, Source};
 use super::window::Window;
+use crate::kernels::output::{Unwritten, rewritten};
 use crate::kernels::product::{Rows, View};
 use crate::kernels::simd::{TileShape, copy};
+use crate::kernels::transpose::interleave;
+
+/// Side of the blocks of pixels that [`Tile::store_blocks`] writes.
+const SIDE: usize = 4;
+/// The most places that a tile has at any SIMD level.
+const WIDEST: usize = 48;
 
 /// Consecutive pixels of one row of one image.
 struct Run {
@@ -43,6 +52,11 @@ impl Tile {
             spans: Vec::new(),
             runs: Vec::new(),
         }
+    }
+
+    /// Changes how many pixels it has room for, before it is placed.
+    pub(crate) fn resize(&mut self, width: usize) {
+        self.width = width;
     }
 
     /// Places it on the pixels from `first` of a group of `images` images.
@@ -92,7 +106,8 @@ impl Tile {
         for (row, lanes) in tile.chunks_exact_mut(self.width).take(rows).enumerate() {
             for span in &self.spans {
                 let at = (span.image * rows + row) * pixels + span.pixel;
-                copy(&source[at..at + span.len], &mut lanes[span.lane..span.lane + span.len]);
+                let target = &mut lanes[span.lane..span.lane + span.len];
+                copy(&source[at..at + span.len], rewritten(target));
             }
             lanes[idle..].fill(0.0);
         }
@@ -100,7 +115,7 @@ impl Tile {
 
     /// The inverse of [`Tile::load`].
     #[inline(always)]
-    pub(crate) fn store(&self, tile: &[f32], rows: usize, target: &mut [f32]) {
+    pub(crate) fn store(&self, tile: &[f32], rows: usize, target: &mut Unwritten) {
         let pixels = self.grid[0] * self.grid[1];
         for (row, lanes) in tile.chunks_exact(self.width).take(rows).enumerate() {
             for span in &self.spans {
@@ -116,7 +131,7 @@ impl Tile {
         &self,
         tile: &[f32],
         rows: usize,
-        target: &mut [f32],
+        target: &mut Unwritten,
         [height, width]: [usize; 2],
         origin: [usize; 2],
         stride: usize,
@@ -127,7 +142,34 @@ impl Tile {
                 let at = line * width + origin[1] + stride * run.x;
                 let lanes = &lanes[run.lane..run.lane + run.len];
                 for (value, lane) in target[at..].iter_mut().step_by(stride).zip(lanes) {
-                    *value = *lane;
+                    value.write(*lane);
+                }
+            }
+        }
+    }
+
+    /// Writes `rows` planes of which each of the tile's places is a block of 4×4 pixels, `[rows][16][width]`, to a group's
+    /// images `[images, rows, height, width]`, as far as they reach.
+    #[inline(always)]
+    pub(crate) fn store_blocks<S: Simd>(
+        &self,
+        simd: S,
+        tile: &[f32],
+        rows: usize,
+        target: &mut Unwritten,
+        [height, width]: [usize; 2],
+    ) {
+        let mut line = [0.0; SIDE * WIDEST];
+        for (row, lanes) in tile.chunks_exact(SIDE * SIDE * self.width).take(rows).enumerate() {
+            for (y, lanes) in lanes.chunks_exact(SIDE * self.width).enumerate() {
+                for lane in (0..self.width).step_by(S::F32_LANES) {
+                    interleave(simd, &lanes[lane..], self.width, &mut line[SIDE * lane..]);
+                }
+                for run in self.runs.iter().filter(|run| SIDE * run.y + y < height) {
+                    let (top, left) = (SIDE * run.y + y, SIDE * run.x);
+                    let len = (SIDE * run.len).min(width - left);
+                    let at = ((run.image * rows + row) * height + top) * width + left;
+                    copy(&line[SIDE * run.lane..][..len], &mut target[at..at + len]);
                 }
             }
         }
@@ -203,7 +245,8 @@ impl Tile {
             for run in &self.runs {
                 let at = run.image * source.image + run.y * source.pitch + run.x + offset;
                 let lanes = row * self.width + run.lane;
-                copy(&source.values[at..at + run.len], &mut packed[lanes..lanes + run.len]);
+                let target = &mut packed[lanes..lanes + run.len];
+                copy(&source.values[at..at + run.len], rewritten(target));
             }
         }
     }

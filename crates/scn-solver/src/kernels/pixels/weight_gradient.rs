@@ -4,12 +4,16 @@
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::planes::Source;
+use super::planes::{Planes, Source};
 use super::tile::Tile;
 use super::window::Window;
+use super::winograd::{self, BlockSums};
+use crate::ConvGeometry;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::normalization::Normalization;
 use crate::kernels::product::outer_product;
 use crate::kernels::simd::TileShape;
+use crate::kernels::transpose::transpose;
 
 /// At most this many partial sums over the batch exist at once; they are added in order.
 const PARTIAL_SUMS: usize = 32;
@@ -51,14 +55,127 @@ impl Transposed {
 
     /// Takes in the tile `[atoms][pixels]` from pixel `first`; its idle lanes are 0.
     #[inline(always)]
-    pub(crate) fn fill(&mut self, first: usize, tile: &[f32]) {
+    pub(crate) fn fill<S: Simd>(&mut self, simd: S, first: usize, tile: &[f32]) {
         let target = &mut self.values[first * self.columns..][..self.width * self.columns];
-        for (j, row) in tile.chunks_exact(self.width).take(self.columns).enumerate() {
-            for (target, &value) in target.chunks_exact_mut(self.columns).zip(row) {
-                target[j] = value;
+        transpose_planes(simd, tile, self.width, target, self.columns);
+    }
+
+    /// Sets the pixels from `first` on to 0 that share a vector of pixels with one before it.
+    pub(crate) fn clear_idle(&mut self, first: usize, lanes: usize) {
+        self.values[first * self.columns..first.next_multiple_of(lanes) * self.columns].fill(0.0);
+    }
+
+    /// Takes in an image `[atoms][pixels]` of the group.
+    #[inline(always)]
+    pub(crate) fn fill_image<S: Simd>(&mut self, simd: S, image: usize, planes: &[f32], pixels: usize) {
+        let size = pixels * self.columns;
+        let target = &mut self.values[image * size..][..size];
+        transpose_planes(simd, planes, pixels, target, self.columns);
+    }
+}
+
+/// Transposes planes `[planes][pixels]`, at most `columns` of them, into `[pixels][columns]`.
+#[inline(always)]
+fn transpose_planes<S: Simd>(simd: S, planes: &[f32], pixels: usize, target: &mut [f32], columns: usize) {
+    let lanes = S::F32_LANES;
+    let count = (planes.len() / pixels).min(columns);
+    let whole = [count, pixels].map(|side| side - side % lanes);
+    for j in (0..whole[0]).step_by(lanes) {
+        for pixel in (0..whole[1]).step_by(lanes) {
+            let (source, target) = (&planes[j * pixels + pixel..], &mut target[pixel * columns + j..]);
+            transpose(simd, source, pixels, target, columns);
+        }
+    }
+    // What vectors leave: the pixels after them, and all pixels of the planes after them.
+    for (j, plane) in planes.chunks_exact(pixels).take(count).enumerate() {
+        let first = if j < whole[0] { whole[1] } else { 0 };
+        let targets = target.chunks_exact_mut(columns).skip(first);
+        for (target, &value) in targets.zip(&plane[first..]) {
+            target[j] = value;
+        }
+    }
+}
+
+impl Transposed {
+    /// The gradients of a pixel.
+    #[inline(always)]
+    pub(crate) fn pixel(&self, pixel: usize) -> &[f32] {
+        &self.values[pixel * self.columns..][..self.columns]
+    }
+}
+
+/// `Σ xγᵀ` of a layer's windows over groups of images.
+pub(crate) enum WindowSums {
+    /// In blocks of output pixels.
+    Blocks(BlockSums),
+    /// Tile by tile.
+    Tiles(TileSums),
+}
+
+impl WindowSums {
+    /// Zero, with room for groups of `images` images.
+    pub(crate) fn new(geometry: &ConvGeometry, images: usize, shape: TileShape) -> Self {
+        if winograd::suits(geometry) {
+            return Self::Blocks(BlockSums::new(geometry, images, shape));
+        }
+        let planes = Planes::of_input(geometry, images, shape);
+        let window = Window::patches(geometry, &planes, shape);
+        Self::Tiles(TileSums {
+            packed: window.scratch(),
+            grid: [geometry.output_height(), geometry.output_width()],
+            sums: PatchSums::new(geometry.patch(), geometry.atoms, shape),
+            planes,
+            window,
+        })
+    }
+
+    /// Adds the images `x [images, c, h, w]`, normalised, with the gradients of their output pixels.
+    #[inline(always)]
+    pub(crate) fn add<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        x: &[f32],
+        normalization: Option<Normalization>,
+        images: usize,
+        gradients: &Transposed,
+    ) {
+        match self {
+            Self::Blocks(sums) => {
+                sums.inputs.fill(x, normalization);
+                sums.add::<S, R, V>(simd, images, gradients);
+            }
+            Self::Tiles(TileSums {
+                planes,
+                window,
+                packed,
+                grid,
+                sums,
+            }) => {
+                planes.fill(x, normalization);
+                let pixels = images * grid[0] * grid[1];
+                sums.add::<S, R, V>(simd, window, planes.source(), packed, *grid, gradients, pixels);
             }
         }
     }
+
+    /// The sums for window values and atoms.
+    #[inline(always)]
+    pub(crate) fn finish<S: Simd>(self, simd: S) -> PatchSums {
+        match self {
+            Self::Blocks(sums) => sums.finish(simd),
+            Self::Tiles(tiles) => tiles.sums,
+        }
+    }
+}
+
+/// Sums over the windows of tiles, as planes hold them.
+pub(crate) struct TileSums {
+    planes: Planes,
+    window: Window,
+    packed: Aligned,
+    /// Rows and columns of output pixels.
+    grid: [usize; 2],
+    sums: PatchSums,
 }
 
 /// `Σ xγᵀ [values, atoms]` of some pixels, with the atoms padded to whole vectors.
@@ -106,6 +223,11 @@ impl PatchSums {
             let gradients = &gradients.values[first * self.columns..];
             outer_product::<S, R>(simd, rows, bases, gradients, &mut self.values, self.columns);
         }
+    }
+
+    /// The sums of window value `i`.
+    pub(crate) fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.values[i * self.columns..][..self.columns]
     }
 
     /// The sum for window value `i` and atom `j`.

@@ -18,8 +18,11 @@ use crate::kernels::simd::{TileShape, masked, rows, rows_mut, subtract};
 
 /// Up to so many atoms none are gathered: that takes longer than to factorise them all.
 const FEW: usize = 32;
-/// More active atoms in a pixel than this are left to sweeps: the factor would outgrow the second-level cache.
-const MAX_ACTIVE: usize = 96;
+/// More active atoms in a pixel than this are left to sweeps: matrix and factor would outgrow the second-level cache by so much
+/// that they cost no less.
+const MAX_ACTIVE: usize = 160;
+/// The most lanes that a vector has at any SIMD level.
+const LANES: usize = 16;
 /// Atoms whose activity fits one word.
 const WORD: usize = 32;
 
@@ -223,7 +226,7 @@ impl ActiveSets {
             counts: vec![0; lanes],
             excess: vec![false; lanes],
             postponed: 0,
-            matrix: Aligned::zeros(gathered * PANEL * PANEL * lanes),
+            matrix: Aligned::unspecified(gathered * PANEL * PANEL * lanes),
             cholesky: Cholesky::new(panels, lanes),
         }
     }
@@ -440,18 +443,37 @@ impl ActiveSets {
                 };
             }
         }
+        assert!(system.coupling.len() == stride * stride && system.diagonal.len() == stride);
+        assert!(lanes <= LANES && panels * PANEL <= self.capacity);
+        for list in self.lists.chunks_exact(self.capacity) {
+            assert!(list[..panels * PANEL].iter().all(|&atom| (atom as usize) < stride));
+        }
         let mut blocks = self.matrix.chunks_exact_mut(PANEL * PANEL * lanes);
         for i in 0..panels {
+            let mut rows = [[0; PANEL]; LANES];
+            for (rows, list) in rows.iter_mut().zip(self.lists.chunks_exact(self.capacity)) {
+                for r in 0..PANEL {
+                    rows[r] = list[i * PANEL + r] as usize * stride;
+                }
+            }
             for (j, block) in blocks.by_ref().take(i + 1).enumerate() {
-                for (lane, list) in self.lists.chunks_exact(self.capacity).enumerate() {
-                    let (rows, columns) = (&list.as_chunks::<PANEL>().0[i], &list.as_chunks::<PANEL>().0[j]);
-                    for r in 0..PANEL {
-                        let row = rows[r] as usize * stride;
-                        for c in 0..PANEL {
-                            block[(c * PANEL + r) * lanes + lane] = system.coupling[row + columns[c] as usize];
+                let block = &mut block[..PANEL * PANEL * lanes];
+                for (lane, rows) in rows[..lanes].iter().enumerate() {
+                    for c in 0..PANEL {
+                        // SAFETY: atoms are below the stride, lists hold that many panels, and lanes lie within the block.
+                        unsafe {
+                            let column = *self.lists.get_unchecked(lane * self.capacity + j * PANEL + c) as usize;
+                            for r in 0..PANEL {
+                                *block.get_unchecked_mut((c * PANEL + r) * lanes + lane) =
+                                    *system.coupling.get_unchecked(rows[r] + column);
+                            }
                         }
-                        if i == j {
-                            block[(r * PANEL + r) * lanes + lane] = system.diagonal[rows[r] as usize];
+                    }
+                }
+                if i == j {
+                    for (lane, list) in self.lists.chunks_exact(self.capacity).enumerate() {
+                        for r in 0..PANEL {
+                            block[r * (PANEL + 1) * lanes + lane] = system.diagonal[list[i * PANEL + r] as usize];
                         }
                     }
                 }

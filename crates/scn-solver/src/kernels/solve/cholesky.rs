@@ -77,7 +77,7 @@ impl Cholesky {
     pub(crate) fn new(panels: usize, lanes: usize) -> Self {
         let slots = || Aligned::zeros((panels * PANEL).next_multiple_of(LARGEST_BLOCK) * lanes);
         Self {
-            factor: Aligned::zeros(blocks_before(panels) * PANEL * PANEL * lanes),
+            factor: Aligned::unspecified(blocks_before(panels) * PANEL * PANEL * lanes),
             inverse_pivots: slots(),
             rhs: slots(),
             values: slots(),

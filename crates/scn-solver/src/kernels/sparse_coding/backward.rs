@@ -9,11 +9,12 @@ use rayon::prelude::*;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::batch_norm::ChannelSums;
 use crate::kernels::normalization::Normalization;
+use crate::kernels::output::{Unwritten, all_written, unwritten, written};
 use crate::kernels::pixels::adjoint::Adjoint;
-use crate::kernels::pixels::group::{group_images, task_images};
-use crate::kernels::pixels::planes::{Planes, Source};
+use crate::kernels::pixels::group::{layer_images, task_images};
+use crate::kernels::pixels::planes::Source;
 use crate::kernels::pixels::tile::Tile;
-use crate::kernels::pixels::weight_gradient::{PatchSums, Transposed, partial_sums, sum_in_order};
+use crate::kernels::pixels::weight_gradient::{PatchSums, Transposed, WindowSums, partial_sums, sum_in_order};
 use crate::kernels::pixels::window::Window;
 use crate::kernels::simd::{SimdLevel, TileShape, TileTask, rows};
 use crate::kernels::solve::active_sets::{ActiveSets, Bordered, Outcome, Systems};
@@ -74,15 +75,19 @@ pub fn backward(
     options.validate_lambda2()?;
     options.backward.validate()?;
     let mut gradients = Gradients {
-        x: wants_x.then(|| vec![0.0; x.len()]),
+        x: None,
         weight: vec![0.0; weight.len()],
         lambda1: vec![0.0; n],
         lambda2: 0.0,
-        solves: vec![0.0; geometry.batch * 2 * pixels],
+        solves: Vec::new(),
     };
+    let reports = geometry.batch * 2 * pixels;
     if codes.is_empty() || image == 0 {
+        gradients.x = wants_x.then(|| vec![0.0; x.len()]);
+        gradients.solves = vec![0.0; reports];
         return Ok(gradients);
     }
+    let mut solves = unwritten(reports);
     let shape = level.shape();
     let diagonal = (options.lambda2 + options.backward.ridge) as f32;
     let mut stopwatch = Stopwatch::start();
@@ -96,9 +101,9 @@ pub fn backward(
         shape,
         system,
         bordered,
-        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, shape)),
+        adjoint: wants_x.then(|| Adjoint::new(geometry, weight, level)),
         options: options.backward,
-        images: group_images(pixels, shape.width),
+        images: layer_images(geometry, shape),
     };
     stopwatch.lap_all(Part::Convolution);
     let images = task_images(
@@ -110,7 +115,7 @@ pub fn backward(
         .par_chunks(images * image)
         .zip(codes.par_chunks(images * n * pixels))
         .zip(grad_codes.par_chunks(images * n * pixels))
-        .zip(gradients.solves.par_chunks_mut(images * 2 * pixels));
+        .zip(solves.par_chunks_mut(images * 2 * pixels));
     let run = |x, codes, grad_codes, solves, grad_x| {
         level.run(Task {
             layer: &layer,
@@ -121,7 +126,8 @@ pub fn backward(
             grad_x,
         })
     };
-    let sums: Vec<Sums> = match &mut gradients.x {
+    let mut grad_x = wants_x.then(|| unwritten(x.len()));
+    let sums: Vec<Sums> = match &mut grad_x {
         Some(grad_x) => tasks
             .zip(grad_x.par_chunks_mut(images * image))
             .map(|((((x, codes), grad_codes), solves), grad_x)| run(x, codes, grad_codes, solves, Some(grad_x)))
@@ -130,15 +136,17 @@ pub fn backward(
             .map(|(((x, codes), grad_codes), solves)| run(x, codes, grad_codes, solves, None))
             .collect(),
     };
+    // SAFETY: tiles cover all pixels of all images, and a reader writes all pixels of its images.
+    (gradients.x, gradients.solves) = unsafe { (grad_x.map(|x| all_written(x)), all_written(solves)) };
     stopwatch.skip();
     let mut patches = Vec::with_capacity(sums.len());
     let mut products = Vec::with_capacity(sums.len());
     let mut input = ChannelSums::zeros(geometry.channels);
-    for sums in sums {
-        input.add(&sums.input);
-        patches.push(sums.patches);
-        products.push(sums.codes);
-        let lambda1 = gradients.lambda1.iter_mut().zip(&sums.lambda1);
+    for Sums { patches: sum, others } in sums {
+        input.add(&others.input);
+        patches.push(sum);
+        products.push(others.codes);
+        let lambda1 = gradients.lambda1.iter_mut().zip(&others.lambda1);
         lambda1.for_each(|(total, value)| *total += value);
     }
     let (patches, products) = (sum_in_order(patches), sum_in_order(products));
@@ -183,6 +191,11 @@ struct Layer<'a> {
 struct Sums {
     /// `Σ xγᵀ`.
     patches: PatchSums,
+    others: OtherSums,
+}
+
+/// Sums over pixels that need no images.
+struct OtherSums {
     /// `Σ αγᵀ`.
     codes: PatchSums,
     /// `−Σ γ`.
@@ -197,8 +210,8 @@ struct Task<'a> {
     x: &'a [f32],
     codes: &'a [f32],
     grad_codes: &'a [f32],
-    solves: &'a mut [f32],
-    grad_x: Option<&'a mut [f32]>,
+    solves: &'a mut Unwritten,
+    grad_x: Option<&'a mut Unwritten>,
 }
 
 impl TileTask for Task<'_> {
@@ -217,9 +230,7 @@ impl TileTask for Task<'_> {
         let (shape, images) = (*shape, *images);
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, images, shape);
-        let window = Window::patches(geometry, &planes, shape);
-        let mut packed = window.scratch();
+        let mut windows = WindowSums::new(geometry, images, shape);
         let grid = [geometry.output_height(), geometry.output_width()];
         let mut tile = Tile::new(grid, shape);
         let channels = Window::of_channels(n, pixels, shape);
@@ -237,8 +248,6 @@ impl TileTask for Task<'_> {
         let groups = groups.zip(self.solves.chunks_mut(images * 2 * pixels));
         for (group, (((x, codes), grad_codes), solves)) in groups.enumerate() {
             let count = x.len() / image;
-            planes.fill(x, *normalization);
-            stopwatch.lap(Part::Convolution, 0);
             for first in (0..count * pixels).step_by(shape.width) {
                 tile.place(first, count);
                 tile.load(codes, n, &mut scratch.codes);
@@ -248,14 +257,13 @@ impl TileTask for Task<'_> {
                 stopwatch.lap(Part::Solver, 2 * operations as u64);
                 scratch.take_gamma::<S, V>(simd, first);
                 if let Some(reader) = &mut reader {
-                    tile.store_planes(&scratch.gamma, &mut reader.planes);
+                    reader.take(&tile, &scratch.gamma, n);
                 }
                 stopwatch.lap(Part::Convolution, 0);
             }
             let Scratch { transposed, sums, .. } = &mut scratch;
             let pixels = count * pixels;
-            sums.patches
-                .add::<S, R, V>(simd, &window, planes.source(), &mut packed, grid, transposed, pixels);
+            windows.add::<S, R, V>(simd, x, *normalization, count, transposed);
             let source = Source::of_channels(codes, n, grid);
             sums.codes
                 .add::<S, R, V>(simd, &channels, source, &mut packed_codes, grid, transposed, pixels);
@@ -263,7 +271,7 @@ impl TileTask for Task<'_> {
             stopwatch.lap(Part::Convolution, 2 * (products * pixels) as u64);
             if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
                 let grad_x = &mut grad_x[group * images * image..][..count * image];
-                reader.write::<S, R, V>(simd, count, grad_x);
+                reader.write_taken::<S, R, V>(simd, count, grad_x);
                 let products = n * geometry.patch() * pixels;
                 stopwatch.lap(Part::Convolution, 2 * products as u64);
                 if let Some(Normalization {
@@ -273,12 +281,17 @@ impl TileTask for Task<'_> {
                 }) = normalization
                 {
                     let pixels = geometry.height * geometry.width;
+                    // SAFETY: the reader has written them.
+                    let grad_x = unsafe { written(grad_x) };
                     scratch.sums.input.add_images(grad_x, x, mean, scale, pixels);
                     stopwatch.lap(Part::BatchNorm, 0);
                 }
             }
         }
-        scratch.sums
+        Sums {
+            patches: windows.finish(simd),
+            others: scratch.sums,
+        }
     }
 }
 
@@ -293,12 +306,12 @@ struct Scratch {
     active_sets: ActiveSets,
     outcome: Outcome,
     sweeps: Sweeps,
-    sums: Sums,
+    sums: OtherSums,
 }
 
 impl Scratch {
     fn new(layer: &Layer) -> Self {
-        let (n, m, shape) = (layer.geometry.atoms, layer.geometry.patch(), layer.shape);
+        let (n, shape) = (layer.geometry.atoms, layer.shape);
         let atoms = layer.system.atoms();
         let rows = || Aligned::zeros(atoms * shape.width);
         Self {
@@ -310,8 +323,7 @@ impl Scratch {
             active_sets: ActiveSets::new(n, shape),
             outcome: Outcome::new(shape.width),
             sweeps: Sweeps::new(atoms, shape.width),
-            sums: Sums {
-                patches: PatchSums::new(m, n, shape),
+            sums: OtherSums {
                 codes: PatchSums::new(n, n, shape),
                 lambda1: vec![0.0; n],
                 input: ChannelSums::zeros(layer.geometry.channels),
@@ -352,9 +364,12 @@ impl Scratch {
     /// Keeps the tile's γ, whose first pixel is the group's pixel `first`, for the sums over pixels.
     #[inline(always)]
     fn take_gamma<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
-        self.transposed.fill(first, &self.gamma);
+        self.transposed.fill(simd, first, &self.gamma);
         for (gamma, sum) in rows::<S, V>(&self.gamma).iter().zip(&mut self.sums.lambda1) {
-            let total = gamma.iter().fold(simd.splat_f32s(0.0), |a, &b| simd.add_f32s(a, b));
+            let mut total = gamma[0];
+            for v in 1..V {
+                total = simd.add_f32s(total, gamma[v]);
+            }
             *sum -= simd.reduce_sum_f32s(total);
         }
     }

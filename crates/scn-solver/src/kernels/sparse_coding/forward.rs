@@ -1,16 +1,18 @@
 //! The forward solve of a layer: codes and their certificate.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::kernels::aligned::Aligned;
 use crate::kernels::normalization::Normalization;
-use crate::kernels::pixels::group::{group_images, task_images};
+use crate::kernels::output::{Unwritten, all_written, unwritten, written};
+use crate::kernels::pixels::group::{layer_images, task_images};
 use crate::kernels::pixels::planes::Planes;
 use crate::kernels::pixels::tile::Tile;
 use crate::kernels::pixels::window::Window;
+use crate::kernels::pixels::winograd::{self, Blocks, PIXELS, Winograd};
 use crate::kernels::product::{Packed, correlate};
-use crate::kernels::simd::{SimdLevel, TileTask, mul_add, rows, rows_mut};
+use crate::kernels::simd::{SimdLevel, TileShape, TileTask, mul_add, rows, rows_mut};
 use crate::kernels::solve::coordinate_descent::NonNegative;
 use crate::kernels::solve::fista::{Momentum, Step};
 use crate::kernels::solve::quadratic::Quadratic;
@@ -25,6 +27,8 @@ const TASKS: usize = 64;
 
 /// Largest values of b between these need no scaling: squares of what is solved for stay far inside the range of f32.
 const MODERATE: std::ops::RangeInclusive<f32> = 1.0 / 1048576.0..=1048576.0;
+/// Values of images up to this can be transformed in blocks.
+const LARGEST: f32 = 1e30;
 /// What a negative value of b may be at least where the largest positive one is about 1.
 const LEAST: f32 = -1e30;
 
@@ -71,35 +75,40 @@ pub fn forward(
     options.validate_lambda2()?;
     options.forward.validate()?;
     validation::finite_and_nonnegative("lambda1", lambda1)?;
-    let mut solution = Solution {
-        codes: vec![0.0; geometry.batch * n * pixels],
-        solves: vec![0.0; geometry.batch * 2 * pixels],
-        active: vec![0.0; geometry.batch * n],
-    };
+    let [codes, solves] = [n, 2].map(|planes| geometry.batch * planes * pixels);
+    let mut active = vec![0.0; geometry.batch * n];
     // Without atoms, patches or pixels the codes are empty or zero.
-    if solution.codes.is_empty() || image == 0 {
-        return Ok(solution);
+    if codes == 0 || image == 0 {
+        return Ok(Solution {
+            codes: vec![0.0; codes],
+            solves: vec![0.0; solves],
+            active,
+        });
     }
+    let (mut codes, mut solves) = (unwritten(codes), unwritten(solves));
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
     let solver = Solver::new(geometry, weight, options, level)?;
     stopwatch.lap_all(Part::Solver);
     let dictionary = Packed::new(n, m, shape.block, |j, i| weight[j * m + i] * solver.scale(j));
+    let by_blocks = winograd::suits(geometry) && winograd::is_exact(geometry);
+    let winograd = by_blocks.then(|| Winograd::forward(geometry, weight, |j| solver.scale(j), level));
     stopwatch.lap_all(Part::Convolution);
     let layer = Layer {
         geometry,
         normalization,
+        winograd,
         dictionary,
         bias: (0..n).map(|j| -lambda1[j] * solver.scale(j)).collect(),
         solver,
         options: options.forward,
-        images: group_images(pixels, shape.width),
+        images: layer_images(geometry, shape),
     };
     let images = task_images(geometry.batch, layer.images, TASKS);
     x.par_chunks(images * image)
-        .zip(solution.codes.par_chunks_mut(images * n * pixels))
-        .zip(solution.solves.par_chunks_mut(images * 2 * pixels))
-        .zip(solution.active.par_chunks_mut(images * n))
+        .zip(codes.par_chunks_mut(images * n * pixels))
+        .zip(solves.par_chunks_mut(images * 2 * pixels))
+        .zip(active.par_chunks_mut(images * n))
         .for_each(|(((x, codes), solves), active)| {
             level.run(Task {
                 layer: &layer,
@@ -110,7 +119,9 @@ pub fn forward(
                 active,
             })
         });
-    Ok(solution)
+    // SAFETY: tiles and blocks cover all pixels of all images.
+    let [codes, solves] = [codes, solves].map(|values| unsafe { all_written(values) });
+    Ok(Solution { codes, solves, active })
 }
 
 /// The matrices of a method.
@@ -164,6 +175,8 @@ struct Layer<'a> {
     solver: Solver,
     /// D, its atoms multiplied by the solver's scale.
     dictionary: Packed,
+    /// The same for blocks of pixels, where they suit the layer.
+    winograd: Option<Winograd>,
     /// −λ₁, multiplied likewise.
     bias: Vec<f32>,
     options: ForwardOptions,
@@ -176,8 +189,8 @@ struct Task<'a> {
     layer: &'a Layer<'a>,
     level: SimdLevel,
     x: &'a [f32],
-    codes: &'a mut [f32],
-    solves: &'a mut [f32],
+    codes: &'a mut Unwritten,
+    solves: &'a mut Unwritten,
     active: &'a mut [f32],
 }
 
@@ -191,32 +204,153 @@ impl TileTask for Task<'_> {
         let (geometry, shape) = (layer.geometry, level.shape());
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, layer.images, shape);
-        let window = Window::patches(geometry, &planes, shape);
-        let mut packed = window.scratch();
-        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], shape);
+        let mut blocks = layer
+            .winograd
+            .as_ref()
+            .map(|winograd| Blocks::new(winograd, layer.images));
+        let mut tiles = None;
         let mut scratch = Scratch::new(layer, shape.width);
         let groups = self.x.chunks(layer.images * image);
         let groups = groups.zip(self.codes.chunks_mut(layer.images * n * pixels));
         let groups = groups.zip(self.solves.chunks_mut(layer.images * 2 * pixels));
         for ((x, codes), solves) in groups {
-            let images = x.len() / image;
-            planes.fill(x, layer.normalization);
-            for first in (0..images * pixels).step_by(shape.width) {
-                tile.place(first, images);
-                let patches = tile.view::<V>(&window, planes.source(), &mut packed);
-                correlate::<S, R, V>(simd, &layer.dictionary, patches, &layer.bias, &mut scratch.b);
-                stopwatch.lap(Part::Convolution, 2 * (n * geometry.patch() * tile.pixels()) as u64);
-                let iterations = scratch.solve::<S, R, V>(simd, layer, tile.pixels());
-                tile.store(&scratch.codes, n, codes);
-                tile.store(&scratch.report, 2, solves);
-                stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * iterations) as u64);
+            let group = Group {
+                x,
+                images: x.len() / image,
+                codes,
+                solves,
+            };
+            match &mut blocks {
+                Some(blocks) if is_moderate(x) => {
+                    group.solve_blocks::<S, R, V>(simd, layer, blocks, &mut scratch, &mut stopwatch);
+                }
+                _ => {
+                    let tiles = tiles.get_or_insert_with(|| Tiles::new(layer, shape));
+                    group.solve_tiles::<S, R, V>(simd, layer, tiles, &mut scratch, &mut stopwatch);
+                }
             }
         }
-        for (active, plane) in self.active.iter_mut().zip(self.codes.chunks_exact(pixels)) {
+        // SAFETY: the groups are all images of the task.
+        let codes = unsafe { written(self.codes) };
+        for (active, plane) in self.active.iter_mut().zip(codes.chunks_exact(pixels)) {
             *active = plane.iter().map(|&code| u32::from(code > 0.0)).sum::<u32>() as f32;
         }
         stopwatch.lap(Part::Solver, 0);
+    }
+}
+
+/// Whether blocks of pixels can be transformed: a value that is not finite would reach pixels whose windows have none, and
+/// sums of the largest values would overflow.
+#[inline(always)]
+fn is_moderate(x: &[f32]) -> bool {
+    let (vectors, rest) = x.as_chunks::<16>();
+    let mut within = [true; 16];
+    for vector in vectors {
+        for i in 0..16 {
+            within[i] &= vector[i].abs() <= LARGEST;
+        }
+    }
+    !within.contains(&false) && rest.iter().all(|x| x.abs() <= LARGEST)
+}
+
+/// Planes that are read tile by tile.
+struct Tiles {
+    planes: Planes,
+    window: Window,
+    packed: Aligned,
+    tile: Tile,
+}
+
+impl Tiles {
+    fn new(layer: &Layer, shape: TileShape) -> Self {
+        let geometry = layer.geometry;
+        let planes = Planes::of_input(geometry, layer.images, shape);
+        let window = Window::patches(geometry, &planes, shape);
+        Self {
+            packed: window.scratch(),
+            tile: Tile::new([geometry.output_height(), geometry.output_width()], shape),
+            planes,
+            window,
+        }
+    }
+}
+
+/// A few images and their part of the solution.
+struct Group<'a> {
+    x: &'a [f32],
+    images: usize,
+    codes: &'a mut Unwritten,
+    solves: &'a mut Unwritten,
+}
+
+impl Group<'_> {
+    /// With each tile's windows multiplied by the dictionary.
+    #[inline(always)]
+    fn solve_tiles<S: Simd, const R: usize, const V: usize>(
+        self,
+        simd: S,
+        layer: &Layer,
+        tiles: &mut Tiles,
+        scratch: &mut Scratch,
+        stopwatch: &mut Stopwatch,
+    ) {
+        let Tiles {
+            planes,
+            window,
+            packed,
+            tile,
+        } = tiles;
+        let (n, m) = (layer.geometry.atoms, layer.geometry.patch());
+        planes.fill(self.x, layer.normalization);
+        for first in (0..self.images * layer.geometry.pixels()).step_by(V * S::F32_LANES) {
+            tile.place(first, self.images);
+            let patches = tile.view::<V>(window, planes.source(), packed);
+            correlate::<S, R, V>(simd, &layer.dictionary, patches, &layer.bias, &mut scratch.b);
+            stopwatch.lap(Part::Convolution, 2 * (n * m * tile.pixels()) as u64);
+            let iterations = scratch.solve::<S, R, V>(simd, layer, tile.pixels());
+            tile.store(&scratch.codes, n, self.codes);
+            tile.store(&scratch.report, 2, self.solves);
+            stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * iterations) as u64);
+        }
+    }
+
+    /// With `Dᵀx` of whole blocks of pixels, whose vectors are then solved a tile at a time.
+    #[inline(always)]
+    fn solve_blocks<S: Simd, const R: usize, const V: usize>(
+        self,
+        simd: S,
+        layer: &Layer,
+        blocks: &mut Blocks,
+        scratch: &mut Scratch,
+        stopwatch: &mut Stopwatch,
+    ) {
+        let (n, m, width) = (layer.geometry.atoms, layer.geometry.patch(), V * S::F32_LANES);
+        blocks.inputs.fill(self.x, layer.normalization);
+        for run in blocks.runs(self.images) {
+            blocks.compute::<S, R, V>(simd, run, self.images, &layer.bias);
+            stopwatch.lap(Part::Convolution, 2 * (n * m * PIXELS * blocks.count()) as u64);
+            let places = PIXELS * run.1 * S::F32_LANES;
+            let mut operations = 0;
+            for first in (0..places).step_by(width) {
+                let count = width.min(places - first);
+                let rows = || (0..n).map(|row| row * places + first);
+                for (at, b) in rows().zip(scratch.b.chunks_exact_mut(width)) {
+                    b[..count].copy_from_slice(&blocks.result[at..at + count]);
+                    b[count..].fill(0.0);
+                }
+                let iterations = scratch.solve::<S, R, V>(simd, layer, count);
+                for (at, codes) in rows().zip(scratch.codes.chunks_exact(width)) {
+                    blocks.result[at..at + count].copy_from_slice(&codes[..count]);
+                }
+                for (kind, report) in scratch.report.chunks_exact(width).enumerate() {
+                    scratch.reports[kind * places + first..][..count].copy_from_slice(&report[..count]);
+                }
+                operations += n * n * count * iterations;
+            }
+            blocks.store_result(simd, self.codes);
+            blocks.store(simd, &scratch.reports, 2, self.solves);
+            stopwatch.lap(Part::Solver, 2 * operations as u64);
+        }
     }
 }
 
@@ -227,6 +361,8 @@ struct Scratch {
     codes: Aligned,
     /// Iterations and ρ.
     report: Aligned,
+    /// The same of the pixels of blocks, `[2][pixels of a block][width]`; empty where there are none.
+    reports: Aligned,
     /// 0 where a pixel's b is finite, else NaN.
     defect: Aligned,
     /// The largest positive value of each pixel's b, 0 where there is none.
@@ -234,6 +370,23 @@ struct Scratch {
     /// What each pixel's b is multiplied by, and what its codes are.
     scales: [Aligned; 2],
     state: State,
+}
+
+/// The problems of a tile.
+struct Solve<'a, const R: usize, const V: usize> {
+    scratch: &'a mut Scratch,
+    layer: &'a Layer<'a>,
+    pixels: usize,
+}
+
+impl<const R: usize, const V: usize> WithSimd for Solve<'_, R, V> {
+    /// Iterations.
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        self.scratch.solve_tile::<S, R, V>(simd, self.layer, self.pixels)
+    }
 }
 
 /// What the method keeps between iterations.
@@ -249,6 +402,7 @@ impl Scratch {
             b: Aligned::zeros(atoms * width),
             codes: Aligned::zeros(atoms * width),
             report: Aligned::zeros(2 * width),
+            reports: Aligned::zeros(layer.winograd.as_ref().map_or(0, |_| 2 * PIXELS * width)),
             defect: Aligned::zeros(width),
             largest: Aligned::zeros(width),
             scales: [Aligned::zeros(width), Aligned::zeros(width)],
@@ -262,6 +416,16 @@ impl Scratch {
     /// Solves the tile's problems and reports on its first `pixels`; returns the iterations.
     #[inline(always)]
     fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
+        // Compiled once for tiles and blocks.
+        simd.vectorize(Solve::<R, V> {
+            scratch: self,
+            layer,
+            pixels,
+        })
+    }
+
+    #[inline(always)]
+    fn solve_tile<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
         let width = V * S::F32_LANES;
         self.survey::<S, V>(simd);
         let defective = self.defect.iter().any(|v| v.is_nan());
