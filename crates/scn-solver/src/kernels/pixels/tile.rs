@@ -7,13 +7,16 @@ use super::planes::{Planes, Source};
 use super::window::Window;
 use crate::kernels::output::{Unwritten, rewritten};
 use crate::kernels::product::{Rows, View};
-use crate::kernels::simd::{TileShape, copy};
+use crate::kernels::simd::{TileShape, copy, prefetch};
 use crate::kernels::transpose::interleave;
 
 /// Side of the blocks of pixels that [`Tile::store_blocks`] writes.
 const SIDE: usize = 4;
 /// The most places that a tile has at any SIMD level.
 const WIDEST: usize = 48;
+
+/// Values of a cache line.
+const LINE: usize = 16;
 
 /// Consecutive pixels of one row of one image.
 struct Run {
@@ -108,6 +111,10 @@ impl Tile {
                 let at = (span.image * rows + row) * pixels + span.pixel;
                 let target = &mut lanes[span.lane..span.lane + span.len];
                 copy(&source[at..at + span.len], rewritten(target));
+                // Planes lie pages apart, and what a tile takes of each is too short for the processor to see what comes next.
+                for ahead in (0..self.width).step_by(LINE) {
+                    prefetch(source, at + self.width + ahead);
+                }
             }
             lanes[idle..].fill(0.0);
         }

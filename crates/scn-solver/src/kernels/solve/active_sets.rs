@@ -109,7 +109,11 @@ impl<S: Simd> Matrices<S> for Masked<'_, S> {
         let (rhs, residual) = (rhs.as_chunks::<R>().0, residual.as_chunks_mut::<R>().0);
         let blocks = self.system.atoms().div_ceil(R);
         for (i, (rhs, residual)) in rhs.iter().zip(residual).take(blocks).enumerate() {
-            let products = product(simd, self.negated.block::<R>(i), values, rhs.map(|rhs| [rhs]));
+            let mut start = [[rhs[0]]; R];
+            for r in 1..R {
+                start[r] = [rhs[r]];
+            }
+            let products = product(simd, self.negated.block::<R>(i), values, start);
             for r in 0..R {
                 let atom = i * R + r;
                 residual[r] = masked(simd, self.masks[atom / PANEL][atom % PANEL], products[r][0]);

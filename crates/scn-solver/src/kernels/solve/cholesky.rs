@@ -109,16 +109,15 @@ impl Cholesky {
         let limit = simd.max_f32s(simd.splat_f32s(tolerance), rounding);
         let limit = simd.mul_f32s(simd.mul_f32s(limit, limit), size);
         let mut left = self.check::<S, M, R>(simd, matrices, panels, scale, false);
-        let inaccurate = |left| {
-            let inaccurate = simd.select_f32s(simd.less_than_or_equal_f32s(left, limit), zero, one);
-            simd.select_f32s(finite, inaccurate, zero)
-        };
         let regular = simd.equal_f32s(singular, zero);
-        let mut unsolved = simd.select_f32s(regular, inaccurate(left), zero);
+        let checked = simd.and_m32s(regular, finite);
+        let mut unsolved = simd.select_f32s(simd.less_than_or_equal_f32s(left, limit), zero, one);
+        unsolved = simd.select_f32s(checked, unsolved, zero);
         let refinements = unsolved;
         if simd.reduce_max_f32s(unsolved) > 0.0 {
             left = self.refine::<S, M, R>(simd, matrices, panels, scale, left, refinements);
-            unsolved = simd.select_f32s(regular, inaccurate(left), zero);
+            unsolved = simd.select_f32s(simd.less_than_or_equal_f32s(left, limit), zero, one);
+            unsolved = simd.select_f32s(checked, unsolved, zero);
         }
         if simd.reduce_max_f32s(singular) > 0.0 {
             let without = simd.select_f32s(finite, singular, zero);
@@ -261,10 +260,11 @@ fn largest<S: Simd>(simd: S, values: &[f32], panels: usize) -> S::f32s {
             largest[r] = simd.max_f32s(simd.abs_f32s(values[r]), largest[r]);
         }
     }
-    largest
-        .into_iter()
-        .reduce(|a, b| simd.max_f32s(a, b))
-        .unwrap_or(largest[0])
+    // A closure would be compiled without the instructions of the level.
+    for r in 1..PANEL {
+        largest[0] = simd.max_f32s(largest[0], largest[r]);
+    }
+    largest[0]
 }
 
 /// The square of the norm of each lane's scaled values.
@@ -277,7 +277,10 @@ fn squares<S: Simd>(simd: S, values: &[f32], panels: usize, scale: S::f32s) -> S
             sums[r] = mul_add(simd, value, value, sums[r]);
         }
     }
-    sums.into_iter().reduce(|a, b| simd.add_f32s(a, b)).unwrap_or(sums[0])
+    for r in 1..PANEL {
+        sums[0] = simd.add_f32s(sums[0], sums[r]);
+    }
+    sums[0]
 }
 
 /// Replaces g by `L⁻¹g`.

@@ -21,11 +21,12 @@ pub(crate) fn to_unit(largest: f32) -> [f32; 2] {
 /// [`to_unit`] of each lane; where all is 0 the scale is some power of two.
 #[inline(always)]
 pub(crate) fn lanes_to_unit<S: Simd>(simd: S, largest: S::f32s) -> [S::f32s; 2] {
-    let [least, most] = [1, 253].map(|exponent| simd.splat_f32s(f32::from_bits(exponent << MANTISSA)));
+    let (least, most) = (f32::from_bits(1 << MANTISSA), f32::from_bits(253 << MANTISSA));
+    let (least, most) = (simd.splat_f32s(least), simd.splat_f32s(most));
     let largest = simd.transmute_u32s_f32s(simd.min_f32s(simd.max_f32s(largest, least), most));
     let exponent = simd.and_u32s(largest, simd.splat_u32s(0xff << MANTISSA));
     let inverse = simd.sub_u32s(simd.splat_u32s(254 << MANTISSA), exponent);
-    [inverse, exponent].map(|bits| simd.transmute_f32s_u32s(bits))
+    [simd.transmute_f32s_u32s(inverse), simd.transmute_f32s_u32s(exponent)]
 }
 
 /// Multiplies the rows of a tile by one factor for each pixel.
