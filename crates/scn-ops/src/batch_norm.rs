@@ -3,6 +3,7 @@
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
+use burn::tensor::module::batch_norm;
 
 /// Normalisation by the statistics of the batch; `Autodiff` sends gradients through them too.
 #[backend_extension(
@@ -38,6 +39,16 @@ pub trait BatchNormVjp: Backend {
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// `x [b, c, h, w]` normalised by a mean and a variance `[c]` that are given.
+    fn normalize(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
     /// The mean and biased variance `[c]` of `x [b, c, h, w]`.
     fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
@@ -58,6 +69,30 @@ pub fn normalize_batch(
         without_autodiff(mean),
         without_autodiff(variance),
     )
+}
+
+/// `x [b, c, h, w]` normalised by a mean and a variance `[c]` that are given, such as running ones. With autodiff gradients
+/// reach all of them, by burn's own operations.
+pub fn normalize(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<4> {
+    if x.device().is_autodiff() {
+        return batch_norm(x, weight, bias, mean, variance, epsilon);
+    }
+    let output = Dispatch::normalize(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        mean.into_dispatch(),
+        variance.into_dispatch(),
+        epsilon,
+    );
+    Tensor::from_dispatch(output)
 }
 
 /// The mean and biased variance `[c]` of `x [b, c, h, w]`, without autodiff.

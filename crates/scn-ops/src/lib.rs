@@ -14,7 +14,7 @@ mod geometry;
 mod sparse_coding;
 mod workgroup;
 
-pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize_batch};
+pub use batch_norm::{BatchNorm, BatchNormVjp, channel_moments, normalize, normalize_batch};
 pub use convolution::{Convolution, ConvolutionVjp, convolve2d, convolve2d_adjoint};
 pub use convolutional_sparse_coding::{
     Convergence, ConvolutionalOptions, ImplicitCode, converged_convolutional_sparse_code2d,

@@ -4,12 +4,12 @@
 
 mod common;
 
-use burn::tensor::module::{batch_norm_train, conv_transpose2d, conv2d};
+use burn::tensor::module::{batch_norm, batch_norm_train, conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor};
 use common::{devices, options, random, tensor, values};
 use scn_ops::{
-    Normalization, Statistics, channel_moments, convolve2d, convolve2d_adjoint, normalize_batch,
+    Normalization, Statistics, channel_moments, convolve2d, convolve2d_adjoint, normalize, normalize_batch,
     normalized_sparse_code2d, sparse_code2d,
 };
 use scn_solver::Method;
@@ -84,6 +84,28 @@ fn batch_norm_is_that_of_burn() {
         let (x, weight, bias) = inputs();
         let result = batch_norm_train(x.clone(), weight, bias.clone(), EPSILON);
         assert_close(name, &ours, &with_gradients(result.output, &x, &bias), 1e-5);
+    }
+}
+
+#[test]
+fn a_normalisation_by_given_statistics_is_that_of_burn() {
+    for (name, device) in devices() {
+        for [batch, height, width] in [[2, 5, 7], [3, 4, 8], [1, 1, 1], [0, 3, 3]] {
+            let channels = 5;
+            let shape = [batch, channels, height, width];
+            let x: Tensor<4> = tensor(&random(11, shape.iter().product(), 2.0), shape, &device);
+            let of_channels = |seed| tensor::<1>(&random(seed, channels, 1.0), [channels], &device);
+            let [weight, bias, mean, spread] = [12, 13, 14, 15].map(of_channels);
+            let variance = spread.clone() * spread;
+            let inputs = || (weight.clone(), bias.clone(), mean.clone(), variance.clone());
+            let (weight, bias, mean, variance) = inputs();
+            let ours = normalize(x.clone(), weight, bias, mean, variance, EPSILON);
+            let (weight, bias, mean, variance) = inputs();
+            let burns = batch_norm(x, weight, bias, mean, variance, EPSILON);
+            assert_eq!(ours.dims(), burns.dims());
+            let name = format!("{name}: {batch} images of {height}×{width}");
+            assert_close(&name, &[values(ours)], &[values(burns)], 1e-5);
+        }
     }
 }
 

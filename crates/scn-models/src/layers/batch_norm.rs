@@ -3,8 +3,7 @@
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
-use burn::tensor::module::batch_norm;
-use scn_ops::{Normalization, Statistics, channel_moments, normalize_batch};
+use scn_ops::{Normalization, Statistics, channel_moments, normalize, normalize_batch};
 
 use crate::initialization::{Initializer, like};
 use crate::{Group, Pass, Role, Roles};
@@ -65,7 +64,7 @@ impl BatchNorm {
         let (weight, bias) = (or(&self.weight, 1.0), or(&self.bias, 0.0));
         if let Pass::Evaluation { .. } = pass {
             let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
-            return batch_norm(x, weight, bias, mean, variance, self.epsilon);
+            return normalize(x, weight, bias, mean, variance, self.epsilon);
         }
         let values = x.dims().iter().product::<usize>() / channels.max(1);
         let (output, mean, variance) = normalize_batch(x, weight, bias, self.epsilon);

@@ -267,6 +267,29 @@ impl BatchNormVjp for Flex {
         )
     }
 
+    fn normalize(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let [_, _, height, width] = x.shape().dims();
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let (mean, variance) = (mean.to_contiguous(), variance.to_contiguous());
+        let output = kernels::normalize(
+            x.storage(),
+            height * width,
+            mean.storage(),
+            &inverse_deviation(variance.storage(), epsilon),
+            weight.storage(),
+            bias.storage(),
+            SimdLevel::detect(),
+        );
+        tensor(output, x.shape())
+    }
+
     fn channel_moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let [_, channels, height, width] = x.shape().dims();
         let x = x.to_contiguous();

@@ -67,6 +67,17 @@ macro_rules! by_burn {
                 (result.x_grad, result.gamma_grad, result.beta_grad)
             }
 
+            fn normalize(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                bias: ::burn::backend::tensor::FloatTensor<Self>,
+                mean: ::burn::backend::tensor::FloatTensor<Self>,
+                variance: ::burn::backend::tensor::FloatTensor<Self>,
+                epsilon: f64,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                <Self as ::burn::backend::ops::ModuleOps<Self>>::batch_norm(x, weight, bias, mean, variance, epsilon)
+            }
+
             fn channel_moments(
                 x: ::burn::backend::tensor::FloatTensor<Self>,
             ) -> (

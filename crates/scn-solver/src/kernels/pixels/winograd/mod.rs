@@ -31,6 +31,8 @@ pub(crate) const PIXELS: usize = OUTPUT * OUTPUT;
 const LEAST_CHANNELS: usize = 8;
 /// With fewer blocks in a batch the kernels take as long to transform as the products save, and there are few tasks.
 const LEAST_BLOCKS: usize = 128;
+/// More pairs of channels than this have transformed kernels that outgrow every cache (75 MB).
+const MOST_PAIRS: usize = 1 << 19;
 /// Pixels of blocks may be so many times those of the image.
 const WASTE: f64 = 1.6;
 
@@ -64,12 +66,13 @@ pub(crate) fn suits(geometry: &ConvGeometry) -> bool {
     } = *geometry;
     let fits = |rows: usize, columns: usize| {
         let blocks = rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT);
-        batch * blocks >= LEAST_BLOCKS && (blocks * PIXELS) as f64 <= WASTE * (rows * columns) as f64
+        batch.saturating_mul(blocks) >= LEAST_BLOCKS && (blocks * PIXELS) as f64 <= WASTE * (rows * columns) as f64
     };
     kernel == KERNEL
         && [stride, dilation] == [1, 1]
         && padding < KERNEL
         && channels.min(atoms) >= LEAST_CHANNELS
+        && channels.saturating_mul(atoms) <= MOST_PAIRS
         && fits(height, width)
         && fits(geometry.output_height(), geometry.output_width())
 }
