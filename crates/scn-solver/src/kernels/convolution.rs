@@ -41,32 +41,15 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
     let mut output = unwritten(length);
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
-    let group = layer_images(geometry, shape);
-    if winograd::suits(geometry) {
-        let layer = BlockLayer {
-            geometry,
-            winograd: Winograd::forward(geometry, weight, |_| 1.0, level),
-            images: group,
-        };
-        stopwatch.lap_all(Part::Convolution);
-        let images = task_images(geometry.batch, layer.images, TASKS);
-        x.par_chunks(images * image)
-            .zip(output.par_chunks_mut(images * n * pixels))
-            .for_each(|(x, output)| {
-                level.run(ForwardBlocks {
-                    layer: &layer,
-                    x,
-                    output,
-                })
-            });
-        // SAFETY: blocks cover all pixels of all images.
-        return unsafe { all_written(output) };
-    }
+    let matrix = match winograd::suits(geometry) {
+        true => Matrix::Blocks(Winograd::forward(geometry, weight, |_| 1.0, level)),
+        false => Matrix::Tiles(Packed::new(n, m, shape.block, |j, i| weight[j * m + i])),
+    };
     let layer = Layer {
         geometry,
         shape,
-        matrix: Packed::new(n, m, shape.block, |j, i| weight[j * m + i]),
-        images: group,
+        matrix,
+        images: layer_images(geometry, shape),
     };
     stopwatch.lap_all(Part::Convolution);
     let images = task_images(geometry.batch, layer.images, TASKS);
@@ -79,7 +62,7 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
                 output,
             })
         });
-    // SAFETY: tiles cover all pixels of all images.
+    // SAFETY: tiles and blocks cover all pixels of all images.
     unsafe { all_written(output) }
 }
 
@@ -182,10 +165,18 @@ fn atoms_per_task(atoms: usize, tasks: usize) -> usize {
     atoms.div_ceil(parts).next_multiple_of(LEAST_ATOMS).min(atoms)
 }
 
+/// The weight, as the windows are multiplied by it.
+enum Matrix {
+    /// Transformed, for blocks of output pixels.
+    Blocks(Winograd),
+    /// `[n, c·k·k]`, for tiles of them.
+    Tiles(Packed),
+}
+
 struct Layer<'a> {
     geometry: &'a ConvGeometry,
     shape: TileShape,
-    matrix: Packed,
+    matrix: Matrix,
     /// Images per group.
     images: usize,
 }
@@ -210,71 +201,42 @@ impl TileTask for Forward<'_> {
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
-        let mut planes = Planes::of_input(geometry, *images, *shape);
-        let window = Window::patches(geometry, &planes, *shape);
-        let mut packed = window.scratch();
-        let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
-        let mut result = Aligned::zeros(n.next_multiple_of(R) * shape.width);
         let groups = self
             .x
             .chunks(images * image)
             .zip(self.output.chunks_mut(images * n * pixels));
-        for (x, output) in groups {
-            let images = x.len() / image;
-            planes.fill(x, None);
-            for first in (0..images * pixels).step_by(shape.width) {
-                tile.place(first, images);
-                let patches = tile.view::<V>(&window, planes.source(), &mut packed);
-                correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
-                tile.store(&result, n, output);
+        match matrix {
+            Matrix::Blocks(winograd) => {
+                let mut blocks = Blocks::new(winograd, *images);
+                for (x, output) in groups {
+                    let images = x.len() / image;
+                    blocks.inputs.fill(x, None);
+                    for run in blocks.runs(images) {
+                        blocks.compute::<S, R, V>(simd, run, images, &[]);
+                        blocks.store_result(simd, output);
+                    }
+                }
             }
-            let products = n * geometry.patch() * images * pixels;
-            stopwatch.lap(Part::Convolution, 2 * products as u64);
-        }
-    }
-}
-
-struct BlockLayer<'a> {
-    geometry: &'a ConvGeometry,
-    winograd: Winograd,
-    /// Images per group.
-    images: usize,
-}
-
-struct ForwardBlocks<'a> {
-    layer: &'a BlockLayer<'a>,
-    x: &'a [f32],
-    output: &'a mut Unwritten,
-}
-
-impl TileTask for ForwardBlocks<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
-        let BlockLayer {
-            geometry,
-            winograd,
-            images,
-        } = self.layer;
-        let mut stopwatch = Stopwatch::start();
-        let (n, pixels) = (geometry.atoms, geometry.pixels());
-        let image = geometry.channels * geometry.height * geometry.width;
-        let mut blocks = Blocks::new(winograd, *images);
-        let groups = self
-            .x
-            .chunks(images * image)
-            .zip(self.output.chunks_mut(images * n * pixels));
-        for (x, output) in groups {
-            let images = x.len() / image;
-            blocks.inputs.fill(x, None);
-            for run in blocks.runs(images) {
-                blocks.compute::<S, R, V>(simd, run, images, &[]);
-                blocks.store_result(simd, output);
+            Matrix::Tiles(matrix) => {
+                let mut planes = Planes::of_input(geometry, *images, *shape);
+                let window = Window::patches(geometry, &planes, *shape);
+                let mut packed = window.scratch();
+                let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
+                let mut result = Aligned::zeros(n.next_multiple_of(R) * shape.width);
+                for (x, output) in groups {
+                    let images = x.len() / image;
+                    planes.fill(x, None);
+                    for first in (0..images * pixels).step_by(shape.width) {
+                        tile.place(first, images);
+                        let patches = tile.view::<V>(&window, planes.source(), &mut packed);
+                        correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
+                        tile.store(&result, n, output);
+                    }
+                }
             }
-            let products = n * geometry.patch() * images * pixels;
-            stopwatch.lap(Part::Convolution, 2 * products as u64);
         }
+        let products = n * geometry.patch() * self.x.len() / image * pixels;
+        stopwatch.lap(Part::Convolution, 2 * products as u64);
     }
 }
 
