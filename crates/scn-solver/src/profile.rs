@@ -13,7 +13,8 @@ pub enum Part {
     /// The solves, forward and backward: `n²` multiply-adds a pixel and sweep or iteration, the certificate included.
     Solver,
     /// The products around them, with gathering and scattering patches: `mn` multiply-adds a pixel for each of `Dᵀx`,
-    /// `Σ xγᵀ` and `Dγ`, and `n²` for `Σ αγᵀ`.
+    /// `Σ xγᵀ` and `Dγ`, and `n²` for `Σ αγᵀ`. Those of the direct products count, also where Winograd's filtering makes a
+    /// quarter of them: the rate can exceed the peak.
     Convolution,
     /// Batch normalisation in training, forward and backward; its operations are not counted.
     BatchNorm,

@@ -73,7 +73,7 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// Layers that are computed in blocks of 4×4 pixels: rows of whole vectors of them, of parts of one, several images in a
+/// Layers that are computed in blocks of 4×4 pixels, of which a batch must have 128: rows of whole vectors of them, of parts of one, several images in a
 /// vector, sides that blocks do not fill, every padding, channels that do not fill blocks.
 fn cases_of_blocks() -> Vec<Case> {
     let padded = |zeros| Placement {
@@ -83,30 +83,57 @@ fn cases_of_blocks() -> Vec<Case> {
     };
     vec![
         Case::random([2, 16, 32, 32], [17, 16, 3, 3], 1),
-        Case::random([1, 9, 8, 64], [8, 9, 3, 3], 1),
-        Case::random([3, 8, 16, 16], [20, 8, 3, 3], 1),
-        Case::random([7, 13, 8, 8], [9, 13, 3, 3], 1),
-        Case::random([21, 8, 4, 4], [8, 8, 3, 3], 1),
-        Case::random([2, 8, 7, 10], [11, 8, 3, 3], 1),
-        Case::random([2, 8, 28, 14], [8, 8, 3, 3], 1),
-        Case::random([2, 8, 3, 4], [8, 8, 3, 3], 1),
-        Case::random([2, 8, 10, 18], [9, 8, 3, 3], padded(0)),
-        Case::random([2, 9, 6, 14], [8, 9, 3, 3], padded(2)),
+        Case::random([4, 9, 8, 64], [8, 9, 3, 3], 1),
+        Case::random([9, 8, 16, 16], [20, 8, 3, 3], 1),
+        Case::random([35, 13, 8, 8], [9, 13, 3, 3], 1),
+        Case::random([133, 8, 4, 4], [8, 8, 3, 3], 1),
+        Case::random([23, 8, 7, 10], [11, 8, 3, 3], 1),
+        Case::random([5, 8, 28, 14], [8, 8, 3, 3], 1),
+        Case::random([129, 8, 3, 4], [8, 8, 3, 3], 1),
+        Case::random([17, 8, 10, 18], [9, 8, 3, 3], padded(0)),
+        Case::random([17, 9, 6, 14], [8, 9, 3, 3], padded(2)),
     ]
+}
+
+/// A single image has too few blocks, so that it is convolved directly: other roundings say that blocks were used.
+#[test]
+fn cases_of_blocks_are_computed_in_blocks() {
+    for Case {
+        geometry,
+        x,
+        weight,
+        grad,
+    } in cases_of_blocks()
+    {
+        let one = ConvGeometry { batch: 1, ..geometry };
+        let (x_of_one, of_one) = (&x[..x.len() / geometry.batch], &grad[..grad.len() / geometry.batch]);
+        for level in SimdLevel::available() {
+            let output = kernels::convolution(&geometry, &x, &weight, level);
+            let alone = kernels::convolution(&one, x_of_one, &weight, level);
+            assert_ne!(output[..alone.len()], alone, "{geometry:?}");
+            let grad_x = kernels::convolution_adjoint(&geometry, &grad, &weight, level);
+            let alone = kernels::convolution_adjoint(&one, of_one, &weight, level);
+            assert_ne!(grad_x[..alone.len()], alone, "{geometry:?}");
+        }
+    }
 }
 
 /// The error of blocks in norm is at most four times that of sums in f32, one product after the other.
 #[test]
 fn blocks_of_pixels_err_little_more_than_the_direct_product() {
-    for [channels, side, atoms] in [[8, 16, 64], [16, 32, 16], [64, 8, 64], [256, 8, 16]] {
-        let case = Case::random([2, channels, side, side], [atoms, channels, 3, 3], 1);
+    for [batch, channels, side, atoms] in [[8, 8, 16, 64], [2, 16, 32, 16], [32, 64, 8, 16], [32, 256, 8, 8]] {
+        let case = Case::random([batch, channels, side, side], [atoms, channels, 3, 3], 1);
         let (mut exact, mut direct) = (vec![0.0f64; case.grad.len()], vec![0.0f32; case.grad.len()]);
         let (mut exact_x, mut direct_x) = (vec![0.0f64; case.x.len()], vec![0.0f32; case.x.len()]);
+        let weights = case.weight.len();
+        let (mut exact_weight, mut direct_weight) = (vec![0.0f64; weights], vec![0.0f32; weights]);
         case.for_each_product(|i, j, o| {
             exact[o] += f64::from(case.x[i]) * f64::from(case.weight[j]);
             direct[o] = case.x[i].mul_add(case.weight[j], direct[o]);
             exact_x[i] += f64::from(case.grad[o]) * f64::from(case.weight[j]);
             direct_x[i] = case.grad[o].mul_add(case.weight[j], direct_x[i]);
+            exact_weight[j] += f64::from(case.grad[o]) * f64::from(case.x[i]);
+            direct_weight[j] = case.grad[o].mul_add(case.x[i], direct_weight[j]);
         });
         let Case {
             geometry,
@@ -117,9 +144,11 @@ fn blocks_of_pixels_err_little_more_than_the_direct_product() {
         for level in SimdLevel::available() {
             let found = kernels::convolution(geometry, x, weight, level);
             let found_x = kernels::convolution_adjoint(geometry, grad, weight, level);
+            let found_weight = kernels::convolution_weight_gradient(geometry, x, grad, level);
             for (what, found, direct, exact) in [
                 ("output", &found, &direct, &exact),
                 ("adjoint", &found_x, &direct_x, &exact_x),
+                ("weight gradient", &found_weight, &direct_weight, &exact_weight),
             ] {
                 let error = |values: &[f32]| relative_error(&to_f64(values), exact);
                 let (found, direct) = (error(found), error(direct));

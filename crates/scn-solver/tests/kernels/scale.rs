@@ -9,7 +9,7 @@ fn layers() -> Vec<Layer> {
     let mut layers = vec![
         Layer::random([2, 3, 7, 10], [13, 3, 3, 3], 1, 0.0),
         Layer::random([2, 4, 8, 8], [40, 4, 3, 3], 1, 0.02),
-        Layer::random([2, 8, 8, 8], [19, 8, 3, 3], 1, 0.0),
+        Layer::random([32, 8, 8, 8], [19, 8, 3, 3], 1, 0.0),
     ];
     for layer in &mut layers {
         layer.options.forward.tolerance = 1e-5;

@@ -30,11 +30,11 @@ fn layers() -> Vec<Layer> {
         Layer::random([2, 2, 4, 4], [7, 2, 5, 5], 1, 0.1),
         Layer::random([1, 2, 24, 24], [6, 2, 5, 5], 3, 0.1),
         // Blocks of pixels: whole vectors of them, several images in one, and input gradients of sides that they do not fill.
-        Layer::random([2, 8, 8, 8], [16, 8, 3, 3], 1, 0.0),
-        Layer::random([1, 9, 32, 32], [11, 9, 3, 3], 1, 0.05),
-        Layer::random([3, 10, 12, 20], [9, 10, 3, 3], 1, 0.05),
-        Layer::random([19, 8, 4, 4], [24, 8, 3, 3], 1, 0.05),
-        Layer::random([2, 8, 7, 10], [17, 8, 3, 3], 1, 0.05),
+        Layer::random([33, 8, 8, 8], [16, 8, 3, 3], 1, 0.0),
+        Layer::random([2, 9, 32, 32], [11, 9, 3, 3], 1, 0.05),
+        Layer::random([9, 10, 12, 20], [9, 10, 3, 3], 1, 0.05),
+        Layer::random([131, 8, 4, 4], [24, 8, 3, 3], 1, 0.05),
+        Layer::random([22, 8, 7, 10], [17, 8, 3, 3], 1, 0.05),
         // More active atoms than are factorised.
         Layer::random([1, 52, 3, 4], [440, 52, 3, 3], 1, 0.05),
     ]
@@ -215,23 +215,23 @@ fn values_that_are_not_finite_stay_in_their_pixels() {
         for method in Method::ALL {
             for value in [f32::NAN, f32::INFINITY] {
                 // The second is computed in blocks of pixels where all values are finite.
-                for (channels, side) in [(2, 9), (8, 12)] {
-                    check_one_value(channels, side, value, method, level);
+                for (images, channels, side) in [(2, 2, 9), (15, 8, 12)] {
+                    check_one_value([images, channels, side], value, method, level);
                 }
             }
         }
     }
 }
 
-/// Puts one value into the second of two images.
-fn check_one_value(channels: usize, side: usize, value: f32, method: Method, level: SimdLevel) {
-    let mut layer = Layer::random([2, channels, side, side], [10, channels, 3, 3], 1, 0.0);
+/// Puts one value into the second image.
+fn check_one_value([images, channels, side]: [usize; 3], value: f32, method: Method, level: SimdLevel) {
+    let mut layer = Layer::random([images, channels, side, side], [10, channels, 3, 3], 1, 0.0);
     layer.options.forward.method = method;
     let clean = layer.forward(level);
     let pixels = side * side;
     layer.x[channels * pixels + 4 * side + 4] = value;
     let solution = layer.forward(level);
-    for image in 0..2 {
+    for image in 0..images {
         for pixel in 0..pixels {
             let (y, x) = (pixel / side, pixel % side);
             let hit = image == 1 && (3..=5).contains(&y) && (3..=5).contains(&x);
