@@ -7,22 +7,79 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What time is spent on.
+/// What time is spent on. The operations that count are those on pixels of images, 2 for a multiply-add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The solves, forward and backward: `n²` multiply-adds a pixel and sweep or iteration, the certificate included.
-    Solver,
-    /// The products around them, with gathering and scattering patches: `mn` multiply-adds a pixel for each of `Dᵀx`,
-    /// `Σ xγᵀ` and `Dγ`, and `n²` for `Σ αγᵀ`. Those of the direct products count, also where Winograd's filtering makes a
-    /// quarter of them: the rate can exceed the peak.
-    Convolution,
+    /// Q, its largest eigenvalue and their packing, once for each layer and pass; its operations are not counted.
+    Systems,
+    /// The forward solves: `n²` multiply-adds a pixel and sweep or iteration, the certificate included.
+    Sweeps,
+    /// Of the backward systems: codes and gradients of a tile, the active atoms, and their matrices. No operations.
+    Gathering,
+    /// Of the backward systems: factors, solutions and residuals, `k³/6 + k²` multiply-adds for k active atoms.
+    Factorising,
+    /// The backward systems that are left to sweeps, `n²` multiply-adds a pixel and sweep.
+    BackwardSweeps,
+    /// Copying images, or gradients, to where windows are read from; normalising or transforming them. No operations.
+    Planes,
+    /// `Dᵀx`, `mn` multiply-adds a pixel. In this part as in the next two those of the direct product count, also where
+    /// Winograd's filtering makes a quarter of them: the rate can exceed the peak.
+    Product,
+    /// `Σ xγᵀ` and `Σ αγᵀ`, `mn` and `n²` multiply-adds a pixel.
+    WeightGradient,
+    /// `Dγ`, `mn` multiply-adds a pixel.
+    Adjoint,
     /// Batch normalisation in training, forward and backward; its operations are not counted.
     BatchNorm,
     /// The optimiser; its operations are not counted.
     Optimizer,
 }
 
-const PARTS: usize = 4;
+const PARTS: usize = Part::ALL.len();
+
+impl Part {
+    /// All of them, in their order.
+    pub const ALL: [Self; 11] = [
+        Self::Systems,
+        Self::Sweeps,
+        Self::Gathering,
+        Self::Factorising,
+        Self::BackwardSweeps,
+        Self::Planes,
+        Self::Product,
+        Self::WeightGradient,
+        Self::Adjoint,
+        Self::BatchNorm,
+        Self::Optimizer,
+    ];
+    /// Those of the solves, forward and backward.
+    pub const SOLVER: &[Self] = &[
+        Self::Systems,
+        Self::Sweeps,
+        Self::Gathering,
+        Self::Factorising,
+        Self::BackwardSweeps,
+    ];
+    /// Those of the products around them, and of convolutions.
+    pub const CONVOLUTION: &[Self] = &[Self::Planes, Self::Product, Self::WeightGradient, Self::Adjoint];
+
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Systems => "systems",
+            Self::Sweeps => "sweeps",
+            Self::Gathering => "gathering",
+            Self::Factorising => "factorising",
+            Self::BackwardSweeps => "backward sweeps",
+            Self::Planes => "planes",
+            Self::Product => "product",
+            Self::WeightGradient => "weight gradient",
+            Self::Adjoint => "adjoint",
+            Self::BatchNorm => "batch norm",
+            Self::Optimizer => "optimizer",
+        }
+    }
+}
 
 static ON: AtomicBool = AtomicBool::new(false);
 static NANOSECONDS: [AtomicU64; PARTS] = [const { AtomicU64::new(0) }; PARTS];
@@ -57,6 +114,16 @@ impl Profile {
     /// What a part took.
     pub fn of(&self, part: Part) -> Spent {
         self.parts[part as usize]
+    }
+
+    /// What some parts took together.
+    pub fn of_all(&self, parts: &[Part]) -> Spent {
+        let mut total = Spent::default();
+        for spent in parts.iter().map(|&part| self.of(part)) {
+            total.seconds += spent.seconds;
+            total.flops += spent.flops;
+        }
+        total
     }
 }
 
@@ -150,7 +217,7 @@ impl Stopwatch {
 impl Drop for Stopwatch {
     fn drop(&mut self) {
         if self.last.is_some() {
-            for part in [Part::Solver, Part::Convolution, Part::BatchNorm, Part::Optimizer] {
+            for part in Part::ALL {
                 record(part, self.nanoseconds[part as usize], self.flops[part as usize]);
             }
         }

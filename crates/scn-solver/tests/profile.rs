@@ -35,7 +35,7 @@ fn the_sums_count_what_was_executed() {
     forward(&options);
     let wall = started.elapsed().as_secs_f64();
     let found = profile::stop();
-    let (solver, convolution) = (found.of(Part::Solver), found.of(Part::Convolution));
+    let (solver, convolution) = (found.of_all(Part::SOLVER), found.of_all(Part::CONVOLUTION));
     // Four sweeps: the residual at the cap is the upper half of the last one.
     assert_eq!(solver.flops, 2 * n * n * pixels * 4);
     assert_eq!(convolution.flops, 2 * m * n * pixels);
@@ -51,7 +51,7 @@ fn the_sums_count_what_was_executed() {
     options.forward.method = Method::Fista;
     forward(&options);
     // The first iteration needs no product, the residual at the cap one; the sums have started over.
-    assert_eq!(profile::stop().of(Part::Solver).flops, 2 * n * n * pixels * 4);
+    assert_eq!(profile::stop().of(Part::Sweeps).flops, 2 * n * n * pixels * 4);
 
     profile::start();
     kernels::backward(
@@ -78,8 +78,21 @@ fn the_sums_count_what_was_executed() {
         .map(|(image, pixel)| active(image, pixel))
         .map(|k| k * k * (k + 6) / 6)
         .sum();
-    assert_eq!(found.of(Part::Solver).flops, 2 * operations);
-    assert_eq!(found.of(Part::Convolution).flops, 2 * (2 * m * n + n * n) * pixels);
+    assert_eq!(found.of(Part::Factorising).flops, 2 * operations);
+    assert_eq!(found.of_all(Part::SOLVER).flops, 2 * operations);
+    assert_eq!(found.of(Part::WeightGradient).flops, 2 * (m * n + n * n) * pixels);
+    assert_eq!(found.of(Part::Adjoint).flops, 2 * m * n * pixels);
+    assert_eq!(found.of_all(Part::CONVOLUTION).flops, 2 * (2 * m * n + n * n) * pixels);
+    for part in [
+        Part::Systems,
+        Part::Gathering,
+        Part::Planes,
+        Part::WeightGradient,
+        Part::Adjoint,
+    ] {
+        assert!(found.of(part).seconds > 0.0, "{part:?}");
+    }
+    assert_eq!(found.of(Part::Sweeps), Spent::default());
 
     profile::start();
     let four = profile::timed(Part::Optimizer, || {

@@ -51,7 +51,7 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
         matrix,
         images: layer_images(geometry, shape),
     };
-    stopwatch.lap_all(Part::Convolution);
+    stopwatch.lap_all(Part::Product);
     let images = task_images(geometry.batch, layer.images, TASKS);
     x.par_chunks(images * image)
         .zip(output.par_chunks_mut(images * n * pixels))
@@ -87,7 +87,7 @@ pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f3
         adjoint: Adjoint::new(geometry, weight, level),
         images: layer_images(geometry, shape),
     };
-    stopwatch.lap_all(Part::Convolution);
+    stopwatch.lap_all(Part::Adjoint);
     let images = task_images(geometry.batch, layer.images, TASKS);
     values
         .par_chunks(images * n * pixels)
@@ -201,6 +201,7 @@ impl TileTask for Forward<'_> {
         let mut stopwatch = Stopwatch::start();
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
+        let products = 2 * (n * geometry.patch() * pixels) as u64;
         let groups = self
             .x
             .chunks(images * image)
@@ -211,10 +212,12 @@ impl TileTask for Forward<'_> {
                 for (x, output) in groups {
                     let images = x.len() / image;
                     blocks.inputs.fill(x, None);
+                    stopwatch.lap(Part::Planes, 0);
                     for run in blocks.runs(images) {
                         blocks.compute::<S, R, V>(simd, run, images, &[]);
                         blocks.store_result(simd, output);
                     }
+                    stopwatch.lap(Part::Product, products * images as u64);
                 }
             }
             Matrix::Tiles(matrix) => {
@@ -226,17 +229,17 @@ impl TileTask for Forward<'_> {
                 for (x, output) in groups {
                     let images = x.len() / image;
                     planes.fill(x, None);
+                    stopwatch.lap(Part::Planes, 0);
                     for first in (0..images * pixels).step_by(shape.width) {
                         tile.place(first, images);
                         let patches = tile.view::<V>(&window, planes.source(), &mut packed);
                         correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
                         tile.store(&result, n, output);
                     }
+                    stopwatch.lap(Part::Product, products * images as u64);
                 }
             }
         }
-        let products = n * geometry.patch() * self.x.len() / image * pixels;
-        stopwatch.lap(Part::Convolution, 2 * products as u64);
     }
 }
 
@@ -273,9 +276,11 @@ impl TileTask for Fold<'_> {
             .zip(self.target.chunks_mut(images * image));
         for (values, target) in groups {
             let images = target.len() / image;
-            reader.write::<S, R, V>(simd, values, images, target);
+            reader.fill(values);
+            stopwatch.lap(Part::Planes, 0);
+            reader.write::<S, R, V>(simd, images, target);
             let products = n * geometry.patch() * images * pixels;
-            stopwatch.lap(Part::Convolution, 2 * products as u64);
+            stopwatch.lap(Part::Adjoint, 2 * products as u64);
         }
     }
 }
@@ -321,9 +326,11 @@ impl TileTask for WeightGradient<'_> {
                 transposed.fill_image(simd, image, planes, pixels);
             }
             transposed.clear_idle(images * pixels, S::F32_LANES);
-            sums.add::<S, R, V>(simd, x, None, images, &transposed);
+            sums.fill(x, None);
+            stopwatch.lap(Part::Planes, 0);
+            sums.add::<S, R, V>(simd, images, &transposed);
             let products = n * geometry.patch() * images * pixels;
-            stopwatch.lap(Part::Convolution, 2 * products as u64);
+            stopwatch.lap(Part::WeightGradient, 2 * products as u64);
         }
         sums.finish(simd)
     }

@@ -137,8 +137,8 @@ pub struct PassReport {
 impl PassReport {
     fn new(pass: &Pass, pixels: usize, peak_gflops: Option<f64>) -> Self {
         let threads = rayon::current_num_threads();
-        let of = |part| pass.profile.map(|profile| profile.of(part));
-        let (solver, convolution) = (of(Part::Solver), of(Part::Convolution));
+        let of = |parts| pass.profile.map(|profile| profile.of_all(parts));
+        let (solver, convolution) = (of(Part::SOLVER), of(Part::CONVOLUTION));
         let gflops = solver.zip(convolution).map(|(solver, convolution)| {
             let flops = (solver.flops + convolution.flops) as f64 / pass.repeats as f64;
             flops / pass.seconds.median.max(f64::MIN_POSITIVE) / 1e9

@@ -9,7 +9,7 @@ use scn_interop::figure::{figure, optional_figure};
 use scn_interop::tensors::{self, Arrays};
 use scn_models::{CodingReport, Model, Network, Pass};
 use scn_ops::{describe, has_tile_kernels};
-use scn_solver::profile::{self, Part, Profile};
+use scn_solver::profile::{self, Part, Profile, Spent};
 use scn_train::{Collector, Evaluator, Experiment, Learner, Sgd, Splits, Sums, TrainError, images, peak_memory};
 use serde::Serialize;
 
@@ -70,6 +70,8 @@ pub struct StepReport {
     pub peak_gflops: Option<f64>,
     /// Of the training step.
     pub shares: Shares,
+    /// What solver and convolution are made of, and the rest that is timed; empty where a device does not time them.
+    pub parts: Vec<PartReport>,
     /// Bound on ρ of 99 % of the pixels of one evaluation batch, in the worst layer.
     #[serde(serialize_with = "optional_figure")]
     pub kkt_p99: Option<f64>,
@@ -92,6 +94,17 @@ pub struct Shares {
     pub data: f64,
     /// All else, and idle threads.
     pub other: f64,
+}
+
+/// One part of the training step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PartReport {
+    /// Its name.
+    pub part: &'static str,
+    /// Of the training step.
+    pub share: f64,
+    /// Of all threads while they work on it; `None` where operations are not counted.
+    pub gflops: Option<f64>,
 }
 
 /// What the solves of a layer did in evaluation.
@@ -129,11 +142,9 @@ pub fn step(
     let peak_gflops = peak.end();
 
     let threads = rayon::current_num_threads();
-    let timed = |part| match part {
-        Part::Solver if !bench.experiment.model.kind().has("solver") => false,
-        _ => has_tile_kernels(device),
-    };
-    let gigaflops = |part| timed(part).then(|| train.profile.of(part).gigaflops(threads));
+    let on_cpu = has_tile_kernels(device);
+    let solves = on_cpu && bench.experiment.model.kind().has("solver");
+    let gigaflops = |parts, timed: bool| timed.then(|| train.profile.of_all(parts).gigaflops(threads));
     let worst = layers.iter().map(|layer| layer.kkt_p99).max_by(f64::total_cmp);
     Ok(StepReport {
         device: describe(device),
@@ -147,10 +158,14 @@ pub fn step(
         eval_images_per_second: evaluation.median,
         eval_images_per_second_quartiles: evaluation.quartiles,
         peak_rss_bytes,
-        solver_gflops: gigaflops(Part::Solver),
-        convolution_gflops: gigaflops(Part::Convolution),
+        solver_gflops: gigaflops(Part::SOLVER, solves),
+        convolution_gflops: gigaflops(Part::CONVOLUTION, on_cpu),
         peak_gflops,
-        shares: train.shares(timed, threads),
+        shares: train.shares(on_cpu, solves, threads),
+        parts: match on_cpu {
+            true => train.parts(threads),
+            false => Vec::new(),
+        },
         kkt_p99: worst,
         layers,
         experiment: bench.experiment.name,
@@ -312,11 +327,11 @@ impl Bench {
 }
 
 impl Training {
-    /// Of the parts that are `timed`.
-    fn shares(&self, timed: impl Fn(Part) -> bool, threads: usize) -> Shares {
-        let of = |part| timed(part).then(|| self.profile.of(part).seconds / (self.seconds * threads as f64));
-        let (solver, convolution) = (of(Part::Solver), of(Part::Convolution));
-        let (batch_norm, optimizer) = (of(Part::BatchNorm), of(Part::Optimizer));
+    /// On the CPU, where parts are timed, and with `solves`, where there are sparse-coding layers.
+    fn shares(&self, on_cpu: bool, solves: bool, threads: usize) -> Shares {
+        let of = |parts, timed: bool| timed.then(|| self.share(self.profile.of_all(parts), threads));
+        let (solver, convolution) = (of(Part::SOLVER, solves), of(Part::CONVOLUTION, on_cpu));
+        let (batch_norm, optimizer) = (of(&[Part::BatchNorm], on_cpu), of(&[Part::Optimizer], on_cpu));
         let data = self.waited / self.seconds;
         let named: f64 = [solver, convolution, batch_norm, optimizer].iter().flatten().sum();
         Shares {
@@ -327,6 +342,22 @@ impl Training {
             data,
             other: 1.0 - named - data,
         }
+    }
+
+    fn share(&self, spent: Spent, threads: usize) -> f64 {
+        spent.seconds / (self.seconds * threads as f64)
+    }
+
+    /// The parts that took time.
+    fn parts(&self, threads: usize) -> Vec<PartReport> {
+        let spent = Part::ALL.map(|part| (part, self.profile.of(part)));
+        let timed = spent.into_iter().filter(|(_, spent)| spent.seconds > 0.0);
+        let report = timed.map(|(part, spent)| PartReport {
+            part: part.name(),
+            share: self.share(spent, threads),
+            gflops: (spent.flops > 0).then(|| spent.gigaflops(threads)),
+        });
+        report.collect()
     }
 }
 

@@ -52,6 +52,23 @@ fn a_step_reports_every_figure() {
     for part in ["solver", "convolution", "batch_norm", "optimizer"] {
         positive(&shares[part]);
     }
+    let parts = report["parts"].as_array().unwrap();
+    let together = |of: &[&str]| -> f64 {
+        let named = parts.iter().filter(|part| of.contains(&part["part"].as_str().unwrap()));
+        named.map(|part| positive(&part["share"])).sum()
+    };
+    for (of, whole) in [
+        (
+            &["systems", "sweeps", "gathering", "factorising", "backward sweeps"][..],
+            "solver",
+        ),
+        (&["planes", "product", "weight gradient", "adjoint"], "convolution"),
+        (&["batch norm"], "batch_norm"),
+        (&["optimizer"], "optimizer"),
+    ] {
+        let whole = positive(&shares[whole]);
+        assert!((together(of) - whole).abs() < 1e-9, "{of:?}: {whole} of {parts:?}");
+    }
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 14);
     let residuals = layers.iter().map(|layer| positive(&layer["kkt_p99"]));
@@ -107,6 +124,9 @@ fn a_network_without_sparse_coding_has_no_solver() {
     }
     positive(&report["shares"]["convolution"]);
     positive(&report["convolution_gflops"]);
+    let parts = report["parts"].as_array().unwrap();
+    let of_solves = |part: &&Value| ["sweeps", "systems"].contains(&part["part"].as_str().unwrap());
+    assert!(!parts.is_empty() && parts.iter().find(of_solves).is_none(), "{parts:?}");
     positive(&report["shares"]["batch_norm"]);
     positive(&report["train_images_per_second"]);
     assert_eq!(report["images"], "noise of cifar10");

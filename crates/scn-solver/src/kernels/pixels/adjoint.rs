@@ -204,41 +204,39 @@ impl Reader<'_> {
         }
     }
 
-    /// Writes the gradient of the first `images` images `[images, c, h, w]`, whose tiles were taken.
+    /// Brings the gradients of `images` images, whose tiles were taken, to where [`Self::write`] reads them.
     #[inline(always)]
-    pub(crate) fn write_taken<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        images: usize,
-        grad_x: &mut Unwritten,
-    ) {
-        match self {
-            Self::Winograd(BlockReader { blocks, image, values }) => {
-                blocks.inputs.fill(&values[..images * *image], None);
-                write_blocks::<S, R, V>(simd, blocks, images, grad_x);
-            }
-            Self::Phases(reader) => reader.write::<S, R, V>(simd, images, grad_x),
+    pub(crate) fn fill_taken(&mut self, images: usize) {
+        if let Self::Winograd(BlockReader { blocks, image, values }) = self {
+            blocks.inputs.fill(&values[..images * *image], None);
         }
     }
 
-    /// Writes the gradient `[images, c, h, w]` of `values [images, n, h', w']`.
+    /// Brings `values [images, n, h', w']` to where [`Self::write`] reads them.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, values: &[f32]) {
+        match self {
+            Self::Winograd(BlockReader { blocks, .. }) => blocks.inputs.fill(values, None),
+            Self::Phases(reader) => reader.planes.fill(values, None),
+        }
+    }
+
+    /// Writes the gradient of `images` images `[images, c, h, w]`.
     #[inline(always)]
     pub(crate) fn write<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        values: &[f32],
         images: usize,
         grad_x: &mut Unwritten,
     ) {
         match self {
             Self::Winograd(BlockReader { blocks, .. }) => {
-                blocks.inputs.fill(values, None);
-                write_blocks::<S, R, V>(simd, blocks, images, grad_x);
+                for run in blocks.runs(images) {
+                    blocks.compute::<S, R, V>(simd, run, images, &[]);
+                    blocks.store_result(simd, grad_x);
+                }
             }
-            Self::Phases(reader) => {
-                reader.planes.fill(values, None);
-                reader.write::<S, R, V>(simd, images, grad_x);
-            }
+            Self::Phases(reader) => reader.write::<S, R, V>(simd, images, grad_x),
         }
     }
 }
@@ -250,19 +248,6 @@ pub(crate) struct BlockReader<'a> {
     image: usize,
     /// The gradients `[images, n, h', w']`, tile by tile.
     values: Aligned,
-}
-
-#[inline(always)]
-fn write_blocks<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    blocks: &mut Blocks,
-    images: usize,
-    grad_x: &mut Unwritten,
-) {
-    for run in blocks.runs(images) {
-        blocks.compute::<S, R, V>(simd, run, images, &[]);
-        blocks.store_result(simd, grad_x);
-    }
 }
 
 /// Reads the gradients phase by phase.

@@ -129,21 +129,25 @@ impl WindowSums {
         })
     }
 
-    /// Adds the images `x [images, c, h, w]`, normalised, with the gradients of their output pixels.
+    /// Brings the images `x [images, c, h, w]`, normalised, to where [`Self::add`] reads them.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, x: &[f32], normalization: Option<Normalization>) {
+        match self {
+            Self::Blocks(sums) => sums.inputs.fill(x, normalization),
+            Self::Tiles(tiles) => tiles.planes.fill(x, normalization),
+        }
+    }
+
+    /// Adds the images that were filled in last, `images` of them, with the gradients of their output pixels.
     #[inline(always)]
     pub(crate) fn add<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
-        x: &[f32],
-        normalization: Option<Normalization>,
         images: usize,
         gradients: &Transposed,
     ) {
         match self {
-            Self::Blocks(sums) => {
-                sums.inputs.fill(x, normalization);
-                sums.add::<S, R, V>(simd, images, gradients);
-            }
+            Self::Blocks(sums) => sums.add::<S, R, V>(simd, images, gradients),
             Self::Tiles(TileSums {
                 planes,
                 window,
@@ -151,7 +155,6 @@ impl WindowSums {
                 grid,
                 sums,
             }) => {
-                planes.fill(x, normalization);
                 let pixels = images * grid[0] * grid[1];
                 sums.add::<S, R, V>(simd, window, planes.source(), packed, *grid, gradients, pixels);
             }

@@ -15,6 +15,7 @@ use super::quadratic::Quadratic;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::product::{Packed, product};
 use crate::kernels::simd::{TileShape, masked, rows, rows_mut, subtract};
+use crate::profile::{Part, Stopwatch};
 
 /// Up to so many atoms none are gathered: that takes longer than to factorise them all.
 const FEW: usize = 32;
@@ -236,7 +237,7 @@ impl ActiveSets {
     }
 
     /// Solves the systems of a tile, writing γ `[atoms][pixels]`, which is 0 where an atom is inactive, and where a pixel
-    /// has no solution. Returns the multiply-adds that this took.
+    /// has no solution.
     #[inline(always)]
     pub(crate) fn solve<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -244,31 +245,45 @@ impl ActiveSets {
         systems: Systems,
         gamma: &mut [f32],
         outcome: &mut Outcome,
-    ) -> usize {
-        let mut operations = 0;
+        stopwatch: &mut Stopwatch,
+    ) {
         self.postponed = 0;
         gamma.fill(0.0);
         for v in 0..V {
-            let (lanes, spent) = match &systems.matrix.negated {
-                Some(negated) => self.solve_few::<S, R, V>(simd, systems, negated, gamma, v),
+            let lanes = match &systems.matrix.negated {
+                Some(negated) => {
+                    stopwatch.lap(Part::Gathering, 0);
+                    let (lanes, spent) = self.solve_few::<S, R, V>(simd, systems, negated, gamma, v);
+                    stopwatch.lap(Part::Factorising, 2 * spent as u64);
+                    lanes
+                }
                 None => {
                     let panels = self.list_active::<S, V>(simd, systems, v);
                     if self.excess.contains(&true) {
                         self.postponed |= 1 << v;
-                        (Lanes::unsolved(simd), 0)
+                        Lanes::unsolved(simd)
                     } else {
-                        let lanes = self.factorise::<S, R, V>(simd, systems, panels, v);
+                        let lanes = self.factorise::<S, R, V>(simd, systems, panels, v, stopwatch);
                         self.scatter::<S, V>(gamma, v, |_| true);
-                        (lanes, self.counts.iter().map(|&count| multiply_adds(count)).sum())
+                        stopwatch.lap(Part::Factorising, 2 * self.multiply_adds());
+                        lanes
                     }
                 }
             };
             rows_mut::<S, V>(&mut outcome.refinements)[0][v] = lanes.refinements;
             rows_mut::<S, V>(&mut outcome.residual)[0][v] = lanes.residual;
             rows_mut::<S, V>(&mut outcome.unsolved)[0][v] = lanes.unsolved;
-            operations += spent;
         }
-        operations
+        stopwatch.lap(Part::Gathering, 0);
+    }
+
+    /// Those of the systems that are listed.
+    fn multiply_adds(&self) -> u64 {
+        let mut total = 0;
+        for &count in &self.counts {
+            total += multiply_adds(count);
+        }
+        total as u64
     }
 
     /// Whether any vector of the last tile is left to [`Self::solve_postponed`].
@@ -277,7 +292,7 @@ impl ActiveSets {
     }
 
     /// Factorises what sweeps did not solve though it has not too many active atoms, and takes the solutions with a smaller
-    /// residual. Returns the multiply-adds.
+    /// residual.
     #[inline(always)]
     pub(crate) fn solve_postponed<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -285,8 +300,8 @@ impl ActiveSets {
         systems: Systems,
         gamma: &mut [f32],
         outcome: &mut Outcome,
-    ) -> usize {
-        let mut operations = 0;
+        stopwatch: &mut Stopwatch,
+    ) {
         let postponed = self.postponed;
         for v in (0..V).filter(|v| postponed >> v & 1 == 1) {
             let reached = &mut outcome.residual[v * S::F32_LANES..][..S::F32_LANES];
@@ -295,20 +310,19 @@ impl ActiveSets {
             if !(0..S::F32_LANES).any(|lane| missed(lane, reached) && !self.excess[lane]) {
                 continue;
             }
-            let found = [self.factorise::<S, R, V>(simd, systems, panels, v).residual];
+            let found = [self.factorise::<S, R, V>(simd, systems, panels, v, stopwatch).residual];
             let found = bytemuck::cast_slice::<S::f32s, f32>(&found);
             let better = |lane: usize, reached: &[f32]| {
                 missed(lane, reached) && !self.excess[lane] && found[lane] < reached[lane]
             };
             self.scatter::<S, V>(gamma, v, |lane| better(lane, reached));
-            operations += self.counts.iter().map(|&count| multiply_adds(count)).sum::<usize>();
             for lane in 0..S::F32_LANES {
                 if better(lane, reached) {
                     reached[lane] = found[lane];
                 }
             }
+            stopwatch.lap(Part::Factorising, 2 * self.multiply_adds());
         }
-        operations
     }
 
     /// Solves vector v of a tile with every atom in the place of its number.
@@ -362,9 +376,11 @@ impl ActiveSets {
         systems: Systems,
         panels: usize,
         v: usize,
+        stopwatch: &mut Stopwatch,
     ) -> Lanes<S> {
         let (lanes, width) = (S::F32_LANES, V * S::F32_LANES);
         self.gather::<S>(systems.matrix, &systems.rhs[v * lanes..], width, panels);
+        stopwatch.lap(Part::Gathering, 0);
         let matrices = Gathered::<S> {
             blocks: rows::<S, PANEL>(&self.matrix).as_chunks::<PANEL>().0,
             panels,

@@ -94,7 +94,7 @@ pub fn backward(
     let quadratic = Quadratic::new(weight, n, m, diagonal, level)?;
     let system = System::new(&quadratic, shape);
     let bordered = Bordered::new(&quadratic, shape);
-    stopwatch.lap_all(Part::Solver);
+    stopwatch.lap_all(Part::Systems);
     let layer = Layer {
         geometry,
         normalization,
@@ -105,7 +105,7 @@ pub fn backward(
         options: options.backward,
         images: layer_images(geometry, shape),
     };
-    stopwatch.lap_all(Part::Convolution);
+    stopwatch.lap_all(Part::Adjoint);
     let images = task_images(
         geometry.batch,
         layer.images,
@@ -151,7 +151,7 @@ pub fn backward(
     }
     let (patches, products) = (sum_in_order(patches), sum_in_order(products));
     if let (Some(grad_x), Some(normalization)) = (&mut gradients.x, &normalization) {
-        stopwatch.lap_all(Part::Convolution);
+        stopwatch.lap_all(Part::WeightGradient);
         normalization.pass_back(&input, grad_x, x, geometry, level);
         stopwatch.lap_all(Part::BatchNorm);
     }
@@ -171,7 +171,7 @@ pub fn backward(
                     .for_each(|(grad, atom)| *grad -= coupling * atom);
             }
         });
-    stopwatch.lap_all(Part::Convolution);
+    stopwatch.lap_all(Part::WeightGradient);
     Ok(gradients)
 }
 
@@ -252,28 +252,32 @@ impl TileTask for Task<'_> {
                 tile.place(first, count);
                 tile.load(codes, n, &mut scratch.codes);
                 tile.load(grad_codes, n, &mut scratch.rhs);
-                let operations = scratch.solve::<S, R, V>(simd, self.layer, tile.pixels());
+                scratch.solve::<S, R, V>(simd, self.layer, tile.pixels(), &mut stopwatch);
                 tile.store(&scratch.report, 2, solves);
-                stopwatch.lap(Part::Solver, 2 * operations as u64);
+                stopwatch.lap(Part::Factorising, 0);
                 scratch.take_gamma::<S, V>(simd, first);
                 if let Some(reader) = &mut reader {
                     reader.take(&tile, &scratch.gamma, n);
                 }
-                stopwatch.lap(Part::Convolution, 0);
+                stopwatch.lap(Part::Planes, 0);
             }
             let Scratch { transposed, sums, .. } = &mut scratch;
             let pixels = count * pixels;
-            windows.add::<S, R, V>(simd, x, *normalization, count, transposed);
+            windows.fill(x, *normalization);
+            stopwatch.lap(Part::Planes, 0);
+            windows.add::<S, R, V>(simd, count, transposed);
             let source = Source::of_channels(codes, n, grid);
             sums.codes
                 .add::<S, R, V>(simd, &channels, source, &mut packed_codes, grid, transposed, pixels);
             let products = (geometry.patch() + n) * n;
-            stopwatch.lap(Part::Convolution, 2 * (products * pixels) as u64);
+            stopwatch.lap(Part::WeightGradient, 2 * (products * pixels) as u64);
             if let (Some(reader), Some(grad_x)) = (&mut reader, &mut grad_x) {
                 let grad_x = &mut grad_x[group * images * image..][..count * image];
-                reader.write_taken::<S, R, V>(simd, count, grad_x);
+                reader.fill_taken(count);
+                stopwatch.lap(Part::Planes, 0);
+                reader.write::<S, R, V>(simd, count, grad_x);
                 let products = n * geometry.patch() * pixels;
-                stopwatch.lap(Part::Convolution, 2 * products as u64);
+                stopwatch.lap(Part::Adjoint, 2 * products as u64);
                 if let Some(Normalization {
                     mean,
                     scale,
@@ -331,9 +335,15 @@ impl Scratch {
         }
     }
 
-    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile of `pixels` pixels; γ is 0 in idle lanes. Returns the multiply-adds.
+    /// `(Q_ΛΛ + ridge·I) γ_Λ = g_Λ` for the tile of `pixels` pixels; γ is 0 in idle lanes.
     #[inline(always)]
-    fn solve<S: Simd, const R: usize, const V: usize>(&mut self, simd: S, layer: &Layer, pixels: usize) -> usize {
+    fn solve<S: Simd, const R: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        layer: &Layer,
+        pixels: usize,
+        stopwatch: &mut Stopwatch,
+    ) {
         let systems = Systems {
             matrix: &layer.bordered,
             codes: &self.codes,
@@ -341,11 +351,12 @@ impl Scratch {
             tolerance: layer.options.tolerance as f32,
         };
         let (gamma, outcome) = (&mut self.gamma, &mut self.outcome);
-        let mut operations = self.active_sets.solve::<S, R, V>(simd, systems, gamma, outcome);
+        self.active_sets
+            .solve::<S, R, V>(simd, systems, gamma, outcome, stopwatch);
         let unsolved = outcome.unsolved[..pixels].iter().filter(|&&unsolved| unsolved > 0.0);
         let unsolved = unsolved.count();
         if unsolved > 0 {
-            operations += simd.vectorize(Rest::<R, V> {
+            simd.vectorize(Rest::<R, V> {
                 active_sets: &mut self.active_sets,
                 sweeps: &mut self.sweeps,
                 layer,
@@ -353,12 +364,12 @@ impl Scratch {
                 unsolved,
                 gamma,
                 outcome,
+                stopwatch,
             });
         }
         let width = V * S::F32_LANES;
         self.report[..width].copy_from_slice(&outcome.refinements);
         self.report[width..].copy_from_slice(&outcome.residual);
-        operations
     }
 
     /// Keeps the tile's γ, whose first pixel is the group's pixel `first`, for the sums over pixels.
@@ -386,14 +397,14 @@ struct Rest<'a, const R: usize, const V: usize> {
     unsolved: usize,
     gamma: &'a mut [f32],
     outcome: &'a mut Outcome,
+    stopwatch: &'a mut Stopwatch,
 }
 
 impl<const R: usize, const V: usize> WithSimd for Rest<'_, R, V> {
-    /// Multiply-adds.
-    type Output = usize;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self {
             active_sets,
             sweeps,
@@ -402,19 +413,20 @@ impl<const R: usize, const V: usize> WithSimd for Rest<'_, R, V> {
             unsolved,
             gamma,
             outcome,
+            stopwatch,
         } = self;
         let spent = sweeps.solve::<S, R, V>(simd, &layer.system, &layer.options, systems, gamma, outcome);
         let swept = layer.geometry.atoms.pow(2) * unsolved * spent;
-        if !active_sets.has_postponed() {
-            return swept;
-        }
-        swept
-            + simd.vectorize(Postponed::<R, V> {
+        stopwatch.lap(Part::BackwardSweeps, 2 * swept as u64);
+        if active_sets.has_postponed() {
+            simd.vectorize(Postponed::<R, V> {
                 active_sets,
                 systems,
                 gamma,
                 outcome,
-            })
+                stopwatch,
+            });
+        }
     }
 }
 
@@ -424,15 +436,15 @@ struct Postponed<'a, const R: usize, const V: usize> {
     systems: Systems<'a>,
     gamma: &'a mut [f32],
     outcome: &'a mut Outcome,
+    stopwatch: &'a mut Stopwatch,
 }
 
 impl<const R: usize, const V: usize> WithSimd for Postponed<'_, R, V> {
-    /// Multiply-adds.
-    type Output = usize;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
+    fn with_simd<S: Simd>(self, simd: S) {
         self.active_sets
-            .solve_postponed::<S, R, V>(simd, self.systems, self.gamma, self.outcome)
+            .solve_postponed::<S, R, V>(simd, self.systems, self.gamma, self.outcome, self.stopwatch);
     }
 }

@@ -89,11 +89,11 @@ pub fn forward(
     let shape = level.shape();
     let mut stopwatch = Stopwatch::start();
     let solver = Solver::new(geometry, weight, options, level)?;
-    stopwatch.lap_all(Part::Solver);
+    stopwatch.lap_all(Part::Systems);
     let dictionary = Packed::new(n, m, shape.block, |j, i| weight[j * m + i] * solver.scale(j));
     let by_blocks = winograd::suits(geometry) && winograd::is_exact(geometry);
     let winograd = by_blocks.then(|| Winograd::forward(geometry, weight, |j| solver.scale(j), level));
-    stopwatch.lap_all(Part::Convolution);
+    stopwatch.lap_all(Part::Product);
     let layer = Layer {
         geometry,
         normalization,
@@ -235,7 +235,7 @@ impl TileTask for Task<'_> {
         for (active, plane) in self.active.iter_mut().zip(codes.chunks_exact(pixels)) {
             *active = plane.iter().map(|&code| u32::from(code > 0.0)).sum::<u32>() as f32;
         }
-        stopwatch.lap(Part::Solver, 0);
+        stopwatch.lap(Part::Sweeps, 0);
     }
 }
 
@@ -302,15 +302,16 @@ impl Group<'_> {
         } = tiles;
         let (n, m) = (layer.geometry.atoms, layer.geometry.patch());
         planes.fill(self.x, layer.normalization);
+        stopwatch.lap(Part::Planes, 0);
         for first in (0..self.images * layer.geometry.pixels()).step_by(V * S::F32_LANES) {
             tile.place(first, self.images);
             let patches = tile.view::<V>(window, planes.source(), packed);
             correlate::<S, R, V>(simd, &layer.dictionary, patches, &layer.bias, &mut scratch.b);
-            stopwatch.lap(Part::Convolution, 2 * (n * m * tile.pixels()) as u64);
+            stopwatch.lap(Part::Product, 2 * (n * m * tile.pixels()) as u64);
             let iterations = scratch.solve::<S, R, V>(simd, layer, tile.pixels());
             tile.store(&scratch.codes, n, self.codes);
             tile.store(&scratch.report, 2, self.solves);
-            stopwatch.lap(Part::Solver, 2 * (n * n * tile.pixels() * iterations) as u64);
+            stopwatch.lap(Part::Sweeps, 2 * (n * n * tile.pixels() * iterations) as u64);
         }
     }
 
@@ -326,9 +327,10 @@ impl Group<'_> {
     ) {
         let (n, m, width) = (layer.geometry.atoms, layer.geometry.patch(), V * S::F32_LANES);
         blocks.inputs.fill(self.x, layer.normalization);
+        stopwatch.lap(Part::Planes, 0);
         for run in blocks.runs(self.images) {
             blocks.compute::<S, R, V>(simd, run, self.images, &layer.bias);
-            stopwatch.lap(Part::Convolution, 2 * (n * m * PIXELS * blocks.count()) as u64);
+            stopwatch.lap(Part::Product, 2 * (n * m * PIXELS * blocks.count()) as u64);
             let places = PIXELS * run.1 * S::F32_LANES;
             let mut operations = 0;
             for first in (0..places).step_by(width) {
@@ -349,7 +351,7 @@ impl Group<'_> {
             }
             blocks.store_result(simd, self.codes);
             blocks.store(simd, &scratch.reports, 2, self.solves);
-            stopwatch.lap(Part::Solver, 2 * operations as u64);
+            stopwatch.lap(Part::Sweeps, 2 * operations as u64);
         }
     }
 }

@@ -140,6 +140,13 @@ fn table(report: &StepReport) -> String {
         text += &format!("{}\n", row(name, share));
     }
     text += &format!("peak         {:>20}\n", rate(report.peak_gflops));
+    if !report.parts.is_empty() {
+        text += "\nof which         share    GFLOP/s     of peak\n";
+    }
+    for part in &report.parts {
+        let rates = format!("{:>10} {:>11}", rate(part.gflops), of_peak(part.gflops));
+        text += &format!("{:<15} {:>6} {rates}\n", part.part, percent(Some(part.share)));
+    }
     if let Some(residual) = report.kkt_p99 {
         text += &format!("\nKKT residual of 99 % of the pixels in the worst layer: at most {residual:.1e}\n");
     }
