@@ -5,13 +5,14 @@
 //! depends on the geometry alone, and sums over the batch are taken in a fixed order: results do not depend on the
 //! number of threads. Plain convolutions and batch norm run on the same tiles.
 //!
-//! Modules use those before them in this list only: `simd`, `transpose`, `aligned` and `output` (vectors and their memory), `product`,
+//! Modules use those before them in this list only: `simd`, `transpose`, `gather`, `aligned` and `output` (vectors and their memory), `product`,
 //! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution` and
 //! `sparse_coding`.
 
 mod aligned;
 mod batch_norm;
 mod convolution;
+mod gather;
 mod normalization;
 mod output;
 mod peak;

@@ -2,23 +2,24 @@
 //!
 //! Codes are sparse: with k of n atoms active a Cholesky factorisation costs about k³/6 multiply-adds where one masked
 //! Gauss–Seidel sweep costs n². Every lane of a vector factorises the system of its own pixel. Of many atoms the active
-//! ones are gathered, and lanes with fewer of them than their neighbours carry rows of the identity; few atoms are all
-//! taken, the inactive ones as rows of the identity. Pixels are solved or left to sweeps one by one.
-//!
-//! Where a pixel has too many active atoms its tile is swept in any case, and its neighbours in the vector with it at no
-//! cost. They are factorised only if the sweeps do not reach the tolerance.
+//! ones are gathered. The pixels of a tile are put in order of how many they have, so that the lanes of a vector have
+//! about as many; those with fewer carry rows of the identity. Few atoms are all taken, the inactive ones as rows of the
+//! identity. Pixels are solved or left to sweeps one by one.
+
+use std::slice::from_ref;
 
 use pulp::{Simd, bytemuck};
 
 use super::cholesky::{Block, Cholesky, Lanes, Matrices, PANEL, blocks_before};
 use super::quadratic::Quadratic;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::gather::gather;
 use crate::kernels::product::{Packed, product};
 use crate::kernels::simd::{TileShape, masked, rows, rows_mut, subtract};
 use crate::profile::{Part, Stopwatch};
 
 /// Up to so many atoms none are gathered: that takes longer than to factorise them all.
-const FEW: usize = 32;
+const FEW: usize = 16;
 /// More active atoms in a pixel than this are left to sweeps: matrix and factor would outgrow the second-level cache by so much
 /// that they cost no less.
 const MAX_ACTIVE: usize = 160;
@@ -203,17 +204,17 @@ pub(crate) struct Systems<'a> {
     pub(crate) tolerance: f32,
 }
 
-/// What the systems of one vector of pixels need.
+/// What the systems of a tile need.
 pub(crate) struct ActiveSets {
-    /// Each lane's active atoms in ascending order, then the border: `[lanes][capacity]`.
+    /// Each pixel's active atoms in ascending order, `[pixels + 1][capacity]`. The last list is that of idle lanes.
     lists: Vec<u32>,
     capacity: usize,
-    /// How many atoms are listed, `[lanes]`.
+    /// How many atoms are listed, `[pixels + 1]`.
     counts: Vec<usize>,
-    /// Which lanes have too many active atoms to be listed.
-    excess: Vec<bool>,
-    /// Which vectors of the tile have such a lane, one bit for each.
-    postponed: usize,
+    /// The pixels whose systems are factorised, those with fewer atoms first.
+    order: Vec<usize>,
+    /// The atoms of one vector of systems, `[slots][lanes]`.
+    atoms: Vec<u32>,
     /// The lower triangle of gathered matrices by panels of rows; panel i has i + 1 blocks.
     matrix: Aligned,
     cholesky: Cholesky,
@@ -221,18 +222,17 @@ pub(crate) struct ActiveSets {
 
 impl ActiveSets {
     pub(crate) fn new(atoms: usize, shape: TileShape) -> Self {
-        let lanes = shape.lanes;
         let panels = atoms.min(MAX_ACTIVE).div_ceil(PANEL);
         let capacity = atoms.next_multiple_of(PANEL);
         let gathered = if atoms <= FEW { 0 } else { blocks_before(panels) };
         Self {
-            lists: vec![0; lanes * capacity],
+            lists: vec![0; (shape.width + 1) * capacity],
             capacity,
-            counts: vec![0; lanes],
-            excess: vec![false; lanes],
-            postponed: 0,
-            matrix: Aligned::unspecified(gathered * PANEL * PANEL * lanes),
-            cholesky: Cholesky::new(panels, lanes),
+            counts: vec![0; shape.width + 1],
+            order: Vec::with_capacity(shape.width),
+            atoms: vec![0; panels * PANEL * shape.lanes],
+            matrix: Aligned::unspecified(gathered * PANEL * PANEL * shape.lanes),
+            cholesky: Cholesky::new(panels, shape.lanes),
         }
     }
 
@@ -247,82 +247,58 @@ impl ActiveSets {
         outcome: &mut Outcome,
         stopwatch: &mut Stopwatch,
     ) {
-        self.postponed = 0;
         gamma.fill(0.0);
+        if let Some(negated) = &systems.matrix.negated {
+            stopwatch.lap(Part::Gathering, 0);
+            for v in 0..V {
+                let (lanes, spent) = self.solve_few::<S, R, V>(simd, systems, negated, gamma, v);
+                rows_mut::<S, V>(&mut outcome.refinements)[0][v] = lanes.refinements;
+                rows_mut::<S, V>(&mut outcome.residual)[0][v] = lanes.residual;
+                rows_mut::<S, V>(&mut outcome.unsolved)[0][v] = lanes.unsolved;
+                stopwatch.lap(Part::Factorising, 2 * spent as u64);
+            }
+            return;
+        }
         for v in 0..V {
-            let lanes = match &systems.matrix.negated {
-                Some(negated) => {
-                    stopwatch.lap(Part::Gathering, 0);
-                    let (lanes, spent) = self.solve_few::<S, R, V>(simd, systems, negated, gamma, v);
-                    stopwatch.lap(Part::Factorising, 2 * spent as u64);
-                    lanes
-                }
-                None => {
-                    let panels = self.list_active::<S, V>(simd, systems, v);
-                    if self.excess.contains(&true) {
-                        self.postponed |= 1 << v;
-                        Lanes::unsolved(simd)
-                    } else {
-                        let lanes = self.factorise::<S, R, V>(simd, systems, panels, v, stopwatch);
-                        self.scatter::<S, V>(gamma, v, |_| true);
-                        stopwatch.lap(Part::Factorising, 2 * self.multiply_adds());
-                        lanes
-                    }
-                }
+            self.list_active::<S, V>(simd, systems, v);
+        }
+        self.arrange(V * S::F32_LANES, outcome);
+        for first in (0..self.order.len()).step_by(S::F32_LANES) {
+            let mut pixels = [V * S::F32_LANES; LANES];
+            let count = S::F32_LANES.min(self.order.len() - first);
+            pixels[..count].copy_from_slice(&self.order[first..first + count]);
+            let panels = self.counts[pixels[count - 1]].div_ceil(PANEL);
+            let counts = self.gather::<S, V>(simd, systems, &pixels, panels);
+            stopwatch.lap(Part::Gathering, 0);
+            let matrices = Gathered::<S> {
+                blocks: rows::<S, PANEL>(&self.matrix).as_chunks::<PANEL>().0,
+                panels,
             };
-            rows_mut::<S, V>(&mut outcome.refinements)[0][v] = lanes.refinements;
-            rows_mut::<S, V>(&mut outcome.residual)[0][v] = lanes.residual;
-            rows_mut::<S, V>(&mut outcome.unsolved)[0][v] = lanes.unsolved;
-        }
-        stopwatch.lap(Part::Gathering, 0);
-    }
-
-    /// Those of the systems that are listed.
-    fn multiply_adds(&self) -> u64 {
-        let mut total = 0;
-        for &count in &self.counts {
-            total += multiply_adds(count);
-        }
-        total as u64
-    }
-
-    /// Whether any vector of the last tile is left to [`Self::solve_postponed`].
-    pub(crate) fn has_postponed(&self) -> bool {
-        self.postponed != 0
-    }
-
-    /// Factorises what sweeps did not solve though it has not too many active atoms, and takes the solutions with a smaller
-    /// residual.
-    #[inline(always)]
-    pub(crate) fn solve_postponed<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        systems: Systems,
-        gamma: &mut [f32],
-        outcome: &mut Outcome,
-        stopwatch: &mut Stopwatch,
-    ) {
-        let postponed = self.postponed;
-        for v in (0..V).filter(|v| postponed >> v & 1 == 1) {
-            let reached = &mut outcome.residual[v * S::F32_LANES..][..S::F32_LANES];
-            let panels = self.list_active::<S, V>(simd, systems, v);
-            let missed = |lane: usize, reached: &[f32]| reached[lane] > systems.tolerance;
-            if !(0..S::F32_LANES).any(|lane| missed(lane, reached) && !self.excess[lane]) {
-                continue;
+            let lanes = self
+                .cholesky
+                .solve::<S, _, R>(simd, &matrices, panels, counts, systems.tolerance);
+            self.scatter::<S, V>(&pixels[..count], lanes, gamma, outcome);
+            let mut operations = 0;
+            for &pixel in &pixels[..count] {
+                operations += multiply_adds(self.counts[pixel]);
             }
-            let found = [self.factorise::<S, R, V>(simd, systems, panels, v, stopwatch).residual];
-            let found = bytemuck::cast_slice::<S::f32s, f32>(&found);
-            let better = |lane: usize, reached: &[f32]| {
-                missed(lane, reached) && !self.excess[lane] && found[lane] < reached[lane]
-            };
-            self.scatter::<S, V>(gamma, v, |lane| better(lane, reached));
-            for lane in 0..S::F32_LANES {
-                if better(lane, reached) {
-                    reached[lane] = found[lane];
-                }
-            }
-            stopwatch.lap(Part::Factorising, 2 * self.multiply_adds());
+            stopwatch.lap(Part::Factorising, 2 * operations as u64);
         }
+    }
+
+    /// Puts the pixels that have not too many active atoms in order; the others are left to sweeps.
+    fn arrange(&mut self, width: usize, outcome: &mut Outcome) {
+        self.order.clear();
+        for (pixel, &count) in self.counts[..width].iter().enumerate() {
+            if count <= MAX_ACTIVE {
+                self.order.push(pixel);
+            } else {
+                outcome.refinements[pixel] = 0.0;
+                outcome.residual[pixel] = f32::INFINITY;
+                outcome.unsolved[pixel] = 1.0;
+            }
+        }
+        self.order.sort_unstable_by_key(|&pixel| (self.counts[pixel], pixel));
     }
 
     /// Solves vector v of a tile with every atom in the place of its number.
@@ -363,57 +339,44 @@ impl ActiveSets {
         for (gamma, value) in rows_mut::<S, V>(gamma).iter_mut().zip(&values[..n]) {
             gamma[v] = value[0];
         }
-        let counts = bytemuck::cast_slice::<S::f32s, f32>(std::slice::from_ref(&counts));
+        let counts = bytemuck::cast_slice::<S::f32s, f32>(from_ref(&counts));
         let operations = counts.iter().map(|&count| multiply_adds(count as usize)).sum();
         (lanes, operations)
     }
 
-    /// Solves vector v of a tile with the listed atoms of each lane.
+    /// Writes the solutions of one vector of systems to the pixels of its lanes.
     #[inline(always)]
-    fn factorise<S: Simd, const R: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        systems: Systems,
-        panels: usize,
-        v: usize,
-        stopwatch: &mut Stopwatch,
-    ) -> Lanes<S> {
-        let (lanes, width) = (S::F32_LANES, V * S::F32_LANES);
-        self.gather::<S>(systems.matrix, &systems.rhs[v * lanes..], width, panels);
-        stopwatch.lap(Part::Gathering, 0);
-        let matrices = Gathered::<S> {
-            blocks: rows::<S, PANEL>(&self.matrix).as_chunks::<PANEL>().0,
-            panels,
-        };
-        let mut counts = [simd.splat_f32s(0.0)];
-        let numbers = bytemuck::cast_slice_mut::<S::f32s, f32>(&mut counts);
-        for (number, &count) in numbers.iter_mut().zip(&self.counts) {
-            *number = count as f32;
-        }
-        self.cholesky
-            .solve::<S, _, R>(simd, &matrices, panels, counts[0], systems.tolerance)
-    }
-
-    /// Writes the solutions of some lanes to vector v of a tile's γ.
-    #[inline(always)]
-    fn scatter<S: Simd, const V: usize>(&self, gamma: &mut [f32], v: usize, wanted: impl Fn(usize) -> bool) {
-        let lanes = S::F32_LANES;
-        let lists = self.lists.chunks_exact(self.capacity).zip(&self.counts).enumerate();
-        for (lane, (list, &count)) in lists.filter(|&(lane, _)| wanted(lane)) {
-            let values = self.cholesky.values.chunks_exact(lanes);
-            for (&atom, values) in list[..count].iter().zip(values) {
-                gamma[(atom as usize * V + v) * lanes + lane] = values[lane];
+    fn scatter<S: Simd, const V: usize>(
+        &self,
+        pixels: &[usize],
+        lanes: Lanes<S>,
+        gamma: &mut [f32],
+        outcome: &mut Outcome,
+    ) {
+        let width = V * S::F32_LANES;
+        let vectors = [lanes.refinements, lanes.residual, lanes.unsolved];
+        let [refinements, residual, unsolved] = &vectors;
+        let of_lane = |vector: &S::f32s, lane: usize| bytemuck::cast_slice::<S::f32s, f32>(from_ref(vector))[lane];
+        for (lane, &pixel) in pixels.iter().enumerate() {
+            let list = &self.lists[pixel * self.capacity..][..self.counts[pixel]];
+            for (&atom, values) in list.iter().zip(self.cholesky.values.chunks_exact(S::F32_LANES)) {
+                gamma[atom as usize * width + pixel] = values[lane];
             }
+            outcome.refinements[pixel] = of_lane(refinements, lane);
+            outcome.residual[pixel] = of_lane(residual, lane);
+            outcome.unsolved[pixel] = of_lane(unsolved, lane);
         }
     }
 
-    /// Lists the active atoms of the lanes that have not too many; returns how many panels they fill.
+    /// Lists the active atoms of the pixels of vector v.
     #[inline(always)]
-    fn list_active<S: Simd, const V: usize>(&mut self, simd: S, systems: Systems, v: usize) -> usize {
+    fn list_active<S: Simd, const V: usize>(&mut self, simd: S, systems: Systems, v: usize) {
         let n = systems.matrix.atoms();
         let codes = rows::<S, V>(systems.codes);
         let (zero, none) = (simd.splat_f32s(0.0), simd.splat_u32s(0));
-        self.counts.fill(0);
+        let counts = &mut self.counts[v * S::F32_LANES..][..S::F32_LANES];
+        let lists = &mut self.lists[v * S::F32_LANES * self.capacity..];
+        counts.fill(0);
         for first in (0..n).step_by(WORD) {
             // One bit for each of the atoms from `first` on.
             let mut active = none;
@@ -422,9 +385,9 @@ impl ActiveSets {
                 let bit = simd.select_u32s(simd.greater_than_f32s(codes[v], zero), bit, none);
                 active = simd.or_u32s(active, bit);
             }
-            let words: &[u32] = bytemuck::cast_slice(std::slice::from_ref(&active));
-            let lists = self.lists.chunks_exact_mut(self.capacity);
-            for ((list, count), &word) in lists.zip(&mut self.counts).zip(words) {
+            let words: &[u32] = bytemuck::cast_slice(from_ref(&active));
+            let lists = lists.chunks_exact_mut(self.capacity);
+            for ((list, count), &word) in lists.zip(&mut *counts).zip(words) {
                 let mut word = word;
                 let mut slot = *count;
                 while word != 0 {
@@ -435,69 +398,67 @@ impl ActiveSets {
                 *count = slot;
             }
         }
-        for (count, excess) in self.counts.iter_mut().zip(&mut self.excess) {
-            *excess = *count > MAX_ACTIVE;
-            if *excess {
-                *count = 0;
-            }
-        }
-        let panels = self.counts.iter().copied().max().unwrap_or(0).div_ceil(PANEL);
-        for (list, &count) in self.lists.chunks_exact_mut(self.capacity).zip(&self.counts) {
-            list[count..panels * PANEL].fill(n as u32);
-        }
-        panels
     }
 
-    /// Copies the lanes' matrices and right-hand sides.
+    /// Copies the matrices and right-hand sides of one vector of systems, those of the `pixels` of its lanes; returns how
+    /// many atoms each has.
     #[inline(always)]
-    fn gather<S: Simd>(&mut self, system: &Bordered, rhs: &[f32], width: usize, panels: usize) {
-        let (lanes, stride) = (S::F32_LANES, system.stride);
-        for (lane, list) in self.lists.chunks_exact(self.capacity).enumerate() {
-            let count = self.counts[lane];
-            let values = self.cholesky.rhs.chunks_exact_mut(lanes);
-            for (slot, (&atom, values)) in list[..panels * PANEL].iter().zip(values).enumerate() {
-                values[lane] = if slot < count {
-                    rhs[atom as usize * width + lane]
-                } else {
-                    0.0
-                };
+    fn gather<S: Simd, const V: usize>(
+        &mut self,
+        simd: S,
+        systems: Systems,
+        pixels: &[usize; LANES],
+        panels: usize,
+    ) -> S::f32s {
+        let (lanes, width, system) = (S::F32_LANES, V * S::F32_LANES, systems.matrix);
+        let slots = panels * PANEL;
+        let border = system.atoms() as u32;
+        let mut numbers = [simd.splat_f32s(0.0)];
+        for (lane, &pixel) in pixels[..lanes].iter().enumerate() {
+            let count = self.counts[pixel];
+            let list = &self.lists[pixel * self.capacity..][..count];
+            let (listed, rest) = self.cholesky.rhs[..slots * lanes].split_at_mut(count * lanes);
+            for (&atom, values) in list.iter().zip(listed.chunks_exact_mut(lanes)) {
+                values[lane] = systems.rhs[atom as usize * width + pixel];
             }
+            for values in rest.chunks_exact_mut(lanes) {
+                values[lane] = 0.0;
+            }
+            let (listed, rest) = self.atoms[..slots * lanes].split_at_mut(count * lanes);
+            for (&atom, atoms) in list.iter().zip(listed.chunks_exact_mut(lanes)) {
+                atoms[lane] = atom;
+            }
+            for atoms in rest.chunks_exact_mut(lanes) {
+                atoms[lane] = border;
+            }
+            bytemuck::cast_slice_mut::<S::f32s, f32>(&mut numbers)[lane] = count as f32;
         }
-        assert!(system.coupling.len() == stride * stride && system.diagonal.len() == stride);
-        assert!(lanes <= LANES && panels * PANEL <= self.capacity);
-        for list in self.lists.chunks_exact(self.capacity) {
-            assert!(list[..panels * PANEL].iter().all(|&atom| (atom as usize) < stride));
-        }
-        let mut blocks = self.matrix.chunks_exact_mut(PANEL * PANEL * lanes);
+        let atoms = S::as_simd_u32s(&self.atoms[..slots * lanes]).0.as_chunks::<PANEL>().0;
+        let matrix = rows_mut::<S, PANEL>(&mut self.matrix);
+        let mut blocks = matrix.as_chunks_mut::<PANEL>().0.iter_mut();
+        let stride = simd.splat_u32s(system.stride as u32);
         for i in 0..panels {
-            let mut rows = [[0; PANEL]; LANES];
-            for (rows, list) in rows.iter_mut().zip(self.lists.chunks_exact(self.capacity)) {
-                for r in 0..PANEL {
-                    rows[r] = list[i * PANEL + r] as usize * stride;
-                }
+            let mut rows = atoms[i];
+            for r in 0..PANEL {
+                rows[r] = simd.mul_u32s(atoms[i][r], stride);
             }
             for (j, block) in blocks.by_ref().take(i + 1).enumerate() {
-                let block = &mut block[..PANEL * PANEL * lanes];
-                for (lane, rows) in rows[..lanes].iter().enumerate() {
+                // SAFETY: atoms are below the stride, and the matrices as large as [`Bordered`] makes them.
+                unsafe {
                     for c in 0..PANEL {
-                        // SAFETY: atoms are below the stride, lists hold that many panels, and lanes lie within the block.
-                        unsafe {
-                            let column = *self.lists.get_unchecked(lane * self.capacity + j * PANEL + c) as usize;
-                            for r in 0..PANEL {
-                                *block.get_unchecked_mut((c * PANEL + r) * lanes + lane) =
-                                    *system.coupling.get_unchecked(rows[r] + column);
-                            }
+                        for r in 0..PANEL {
+                            let places = simd.add_u32s(rows[r], atoms[j][c]);
+                            block[c][r] = gather(simd, &system.coupling, places);
                         }
                     }
-                }
-                if i == j {
-                    for (lane, list) in self.lists.chunks_exact(self.capacity).enumerate() {
+                    if i == j {
                         for r in 0..PANEL {
-                            block[r * (PANEL + 1) * lanes + lane] = system.diagonal[list[i * PANEL + r] as usize];
+                            block[r][r] = gather(simd, &system.diagonal, atoms[i][r]);
                         }
                     }
                 }
             }
         }
+        numbers[0]
     }
 }

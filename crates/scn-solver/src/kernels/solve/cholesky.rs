@@ -44,18 +44,6 @@ pub(crate) struct Lanes<S: Simd> {
     pub(crate) unsolved: S::f32s,
 }
 
-impl<S: Simd> Lanes<S> {
-    /// Of systems that nothing was done about.
-    #[inline(always)]
-    pub(crate) fn unsolved(simd: S) -> Self {
-        Self {
-            refinements: simd.splat_f32s(0.0),
-            residual: simd.splat_f32s(f32::INFINITY),
-            unsolved: simd.splat_f32s(1.0),
-        }
-    }
-}
-
 /// What the systems of one vector need; `[slots]` are equations, in whole blocks.
 pub(crate) struct Cholesky {
     /// The lower triangle by panels of rows; panel i has i + 1 blocks.

@@ -357,7 +357,6 @@ impl Scratch {
         let unsolved = unsolved.count();
         if unsolved > 0 {
             simd.vectorize(Rest::<R, V> {
-                active_sets: &mut self.active_sets,
                 sweeps: &mut self.sweeps,
                 layer,
                 systems,
@@ -386,10 +385,8 @@ impl Scratch {
     }
 }
 
-/// What factorisations leave of a tile: the sweeps, and after them what was postponed. Compiled apart, so that neither
-/// takes registers from the other.
+/// What factorisations leave of a tile. Compiled apart, so that neither takes registers from the other.
 struct Rest<'a, const R: usize, const V: usize> {
-    active_sets: &'a mut ActiveSets,
     sweeps: &'a mut Sweeps,
     layer: &'a Layer<'a>,
     systems: Systems<'a>,
@@ -406,7 +403,6 @@ impl<const R: usize, const V: usize> WithSimd for Rest<'_, R, V> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self {
-            active_sets,
             sweeps,
             layer,
             systems,
@@ -418,33 +414,5 @@ impl<const R: usize, const V: usize> WithSimd for Rest<'_, R, V> {
         let spent = sweeps.solve::<S, R, V>(simd, &layer.system, &layer.options, systems, gamma, outcome);
         let swept = layer.geometry.atoms.pow(2) * unsolved * spent;
         stopwatch.lap(Part::BackwardSweeps, 2 * swept as u64);
-        if active_sets.has_postponed() {
-            simd.vectorize(Postponed::<R, V> {
-                active_sets,
-                systems,
-                gamma,
-                outcome,
-                stopwatch,
-            });
-        }
-    }
-}
-
-/// Systems that are factorised only where sweeps did not solve them.
-struct Postponed<'a, const R: usize, const V: usize> {
-    active_sets: &'a mut ActiveSets,
-    systems: Systems<'a>,
-    gamma: &'a mut [f32],
-    outcome: &'a mut Outcome,
-    stopwatch: &'a mut Stopwatch,
-}
-
-impl<const R: usize, const V: usize> WithSimd for Postponed<'_, R, V> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.active_sets
-            .solve_postponed::<S, R, V>(simd, self.systems, self.gamma, self.outcome, self.stopwatch);
     }
 }
