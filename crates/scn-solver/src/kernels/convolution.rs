@@ -20,6 +20,8 @@ use crate::profile::{Part, Stopwatch};
 
 /// At most this many tasks; each allocates its scratch once.
 const TASKS: usize = 64;
+/// A partial sum has at least this many pixels, so that clearing and adding it costs little beside them.
+const SUM_PIXELS: usize = 1 << 10;
 /// So many tasks and more keep the threads busy.
 const FEW_TASKS: usize = 32;
 /// Fewer atoms than this are not worth a task of their own, which reads all windows.
@@ -123,7 +125,11 @@ pub fn convolution_weight_gradient(
     }
     let shape = level.shape();
     let group = layer_images(geometry, shape);
-    let images = task_images(geometry.batch, group, partial_sums(m * n, geometry.batch * pixels));
+    let images = task_images(
+        geometry.batch,
+        group,
+        partial_sums(m * n, geometry.batch * pixels, SUM_PIXELS),
+    );
     let tasks = geometry.batch.div_ceil(images);
     let atoms = atoms_per_task(n, tasks);
     grad_weight

@@ -15,7 +15,7 @@ const IDLE: usize = 25;
 /// Images per group of a layer's passes: those that blocks of pixels fill, where they suit it.
 pub(crate) fn layer_images(geometry: &ConvGeometry, shape: TileShape) -> usize {
     match winograd::suits(geometry) {
-        true => winograd::group_images([geometry.output_height(), geometry.output_width()], shape),
+        true => winograd::group_images(geometry, shape),
         false => group_images(geometry.pixels(), shape.width),
     }
 }

@@ -19,15 +19,13 @@ use crate::kernels::transpose::transpose;
 const PARTIAL_SUMS: usize = 32;
 /// At most this many values in all partial sums together (256 MiB), unless a single one is larger.
 const PARTIAL_VALUES: usize = 1 << 26;
-/// A partial sum has at least this many pixels, so that clearing and adding it costs little beside them.
-const PARTIAL_PIXELS: usize = 1 << 10;
 /// Values that one thread adds at once.
 const SUM_CHUNK: usize = 1 << 12;
 
-/// How many partial sums of `values` values over `pixels` pixels there are. It depends on the layer alone, and so do the
-/// results.
-pub(crate) fn partial_sums(values: usize, pixels: usize) -> usize {
-    let worthwhile = (PARTIAL_VALUES / values.max(1)).min(pixels / PARTIAL_PIXELS);
+/// How many partial sums of `values` values over `pixels` pixels there are, with `least` pixels or more each. It depends on
+/// the layer alone, and so do the results.
+pub(crate) fn partial_sums(values: usize, pixels: usize, least: usize) -> usize {
+    let worthwhile = (PARTIAL_VALUES / values.max(1)).min(pixels / least);
     worthwhile.clamp(1, PARTIAL_SUMS)
 }
 

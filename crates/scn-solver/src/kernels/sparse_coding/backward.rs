@@ -24,6 +24,9 @@ use crate::kernels::solve::sweeps::System;
 use crate::profile::{Part, Stopwatch};
 use crate::{BackwardOptions, ConvGeometry, SolverError, SolverOptions};
 
+/// A partial sum has at least this many pixels: to solve their systems takes much longer than to clear and add it.
+const SUM_PIXELS: usize = 1 << 8;
+
 /// Gradients of a loss with respect to everything the codes depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
@@ -106,11 +109,7 @@ pub fn backward(
         images: layer_images(geometry, shape),
     };
     stopwatch.lap_all(Part::Adjoint);
-    let images = task_images(
-        geometry.batch,
-        layer.images,
-        partial_sums((m + n) * n, geometry.batch * pixels),
-    );
+    let images = images_of_task(geometry, shape);
     let tasks = x
         .par_chunks(images * image)
         .zip(codes.par_chunks(images * n * pixels))
@@ -173,6 +172,13 @@ pub fn backward(
         });
     stopwatch.lap_all(Part::WeightGradient);
     Ok(gradients)
+}
+
+/// Images of a task, each of which has a partial sum.
+pub(super) fn images_of_task(geometry: &ConvGeometry, shape: TileShape) -> usize {
+    let values = (geometry.patch() + geometry.atoms) * geometry.atoms;
+    let sums = partial_sums(values, geometry.batch * geometry.pixels(), SUM_PIXELS);
+    task_images(geometry.batch, layer_images(geometry, shape), sums)
 }
 
 struct Layer<'a> {

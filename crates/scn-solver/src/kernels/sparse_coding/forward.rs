@@ -104,7 +104,7 @@ pub fn forward(
         options: options.forward,
         images: layer_images(geometry, shape),
     };
-    let images = task_images(geometry.batch, layer.images, TASKS);
+    let images = images_of_task(geometry, shape);
     x.par_chunks(images * image)
         .zip(codes.par_chunks_mut(images * n * pixels))
         .zip(solves.par_chunks_mut(images * 2 * pixels))
@@ -122,6 +122,11 @@ pub fn forward(
     // SAFETY: tiles and blocks cover all pixels of all images.
     let [codes, solves] = [codes, solves].map(|values| unsafe { all_written(values) });
     Ok(Solution { codes, solves, active })
+}
+
+/// Images of a task.
+pub(super) fn images_of_task(geometry: &ConvGeometry, shape: TileShape) -> usize {
+    task_images(geometry.batch, layer_images(geometry, shape), TASKS)
 }
 
 /// The matrices of a method.

@@ -82,16 +82,23 @@ pub(crate) fn is_exact(geometry: &ConvGeometry) -> bool {
     geometry.output_height().is_multiple_of(OUTPUT) && geometry.output_width().is_multiple_of(OUTPUT)
 }
 
-/// Vectors of blocks that a group has at least: each reads all kernels.
+/// Vectors of blocks that a group has, unless there are few groups: each reads all kernels.
 const VECTORS: usize = 2;
+/// A batch is divided into so many groups at least, if whole vectors allow it, for as many threads.
+const GROUPS: usize = 32;
 
-/// Images per group, of these sides: whole vectors of blocks, and so few that there are tasks for many threads.
-pub(crate) fn group_images(sides: [usize; 2], shape: TileShape) -> usize {
+/// Images per group of a layer's passes: whole vectors of blocks.
+pub(crate) fn group_images(geometry: &ConvGeometry, shape: TileShape) -> usize {
+    let sides = [geometry.output_height(), geometry.output_width()];
     let [rows, columns] = sides.map(|side| side.div_ceil(OUTPUT));
     let fills = |count: &usize| (count * rows * columns).is_multiple_of(shape.lanes);
     let least = (1..shape.lanes).find(fills).unwrap_or(shape.lanes);
-    let enough = (VECTORS * shape.lanes).div_ceil(rows * columns);
-    enough.next_multiple_of(least)
+    let of_vectors = |vectors: usize| (vectors * shape.lanes).div_ceil(rows * columns).next_multiple_of(least);
+    let images = of_vectors(VECTORS);
+    match geometry.batch.div_ceil(images) < GROUPS {
+        true => of_vectors(1),
+        false => images,
+    }
 }
 
 /// The runs that `blocks` blocks come in: the first block of each, and how many vectors it has.
