@@ -30,7 +30,7 @@ pub use initialization::Initializer;
 pub use kind::ModelKind;
 pub use layers::residual::StemKind;
 pub use layers::{Lambda1Config, SolverConfig, SolverMethod};
-pub use network::{CodingLayer, Network, Observer};
+pub use network::{Coded, CodingLayer, CodingSource, CodingUnit, Network, Observer};
 pub use output::{Backward, CodingReport, CodingSums, ImageCodes, Output};
 pub use pass::{Pass, Sparsity};
 pub use registry::{Model, NetworkConfig};

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use scn_ops::Placement;
 
 use crate::roles::{Roles, constrain};
 use crate::{LayerSummary, Output, Pass, Sparsity, Summary};
@@ -16,6 +17,45 @@ pub struct CodingLayer {
     pub name: String,
     /// The weight of the 1-norm of its codes as it is now, `[1]` or one for each atom `[n]`.
     pub lambda1: Tensor<1>,
+    /// Its dictionary, one atom for each channel of its codes: `[n, c, k, k]`.
+    pub weight: Tensor<4>,
+    /// Where the atoms lie.
+    pub placement: Placement,
+    /// What one problem of it is.
+    pub unit: CodingUnit,
+    /// What it codes.
+    pub source: CodingSource,
+}
+
+/// What a coding layer codes as one problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodingUnit {
+    /// Each window of its input alone, as the layers of an SCN do.
+    Window,
+    /// The image whole, as convolutional sparse coding does.
+    Image,
+}
+
+/// What a coding layer codes.
+// A layer has one: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Debug)]
+pub enum CodingSource {
+    /// The codes of the coding layer before it, or the images.
+    Before,
+    /// The same behind a batch norm, which multiplies channels by these factors in evaluation: `[c]`.
+    Normalized(Tensor<1>),
+    /// Something else, in words.
+    Other(&'static str),
+}
+
+/// What a coding layer made of a batch.
+#[derive(Clone, Debug)]
+pub struct Coded {
+    /// What it coded, as its dictionary met it: `[b, c, h, w]`.
+    pub input: Tensor<4>,
+    /// Its codes, before anything else is done to them: `[b, n, h', w']`.
+    pub codes: Tensor<4>,
 }
 
 /// A trainable network, images in, logits out.
@@ -32,6 +72,11 @@ pub trait Network: Module {
 
     /// The coding layers, in the order of [`Output::codes`].
     fn coding_layers(&self) -> Vec<CodingLayer> {
+        Vec::new()
+    }
+
+    /// What the coding layers make of `images [b, c, h, w]` in evaluation, in the order of [`Network::coding_layers`].
+    fn coded(&self, _images: Tensor<4>) -> Vec<Coded> {
         Vec::new()
     }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::family::{Choice, Chosen, FamilyInfo};
 use crate::initialization::Initializer;
 use crate::network::Observer;
-use crate::{CodingLayer, LayerSummary, ModelConfig, ModelError, Network, Output, Pass, Roles, Sparsity};
+use crate::{Coded, CodingLayer, LayerSummary, ModelConfig, ModelError, Network, Output, Pass, Roles, Sparsity};
 
 macro_rules! families {
     ($($family:ident($network:ty)),+ $(,)?) => {
@@ -80,6 +80,12 @@ macro_rules! families {
             fn coding_layers(&self) -> Vec<CodingLayer> {
                 match self {
                     $(Model::$family(network) => network.coding_layers(),)+
+                }
+            }
+
+            fn coded(&self, images: Tensor<4>) -> Vec<Coded> {
+                match self {
+                    $(Model::$family(network) => network.coded(images),)+
                 }
             }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use scn_data::DataError;
+use scn_interop::archive::ArchiveError;
 use scn_interop::problem::ProblemError;
 use scn_interop::tensors::TensorsError;
 use scn_models::ModelError;
@@ -219,6 +220,49 @@ pub enum StudyError {
         folder: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// A file of weights.
+    #[error(
+        "{path}: {error}: expected a safetensors file with `weight [n, c, k, k]` and, for the norms of codes, \
+         `codes [b, n, h, w]`, F32 or F64"
+    )]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ArchiveError,
+    },
+    /// A dictionary without a direction.
+    #[error("{what}: each of the {atoms} atoms is zero and has no direction: there is no dictionary to study")]
+    ZeroAtoms {
+        /// The file or the layer.
+        what: String,
+        /// Atoms.
+        atoms: usize,
+    },
+    /// A dictionary whose correlations take too long.
+    #[error(
+        "{what}: the correlations of its atoms take {work:.1e} multiply-adds, more than {most:.0e}: study fewer atoms, \
+         smaller ones, or a larger stride"
+    )]
+    Correlations {
+        /// The file or the layer.
+        what: String,
+        /// Multiply-adds.
+        work: f64,
+        /// The most that is begun.
+        most: f64,
+    },
+    /// A network without codes, where its codes are studied.
+    #[error("{0}: a network without coding layers has no dictionaries to study")]
+    NoDictionaries(String),
+    /// A network that has diverged.
+    #[error("{layer}: its {what} are not finite numbers: the weights have diverged, take an earlier checkpoint")]
+    NotFinite {
+        /// Name of the layer.
+        layer: String,
+        /// Its atoms or its codes.
+        what: &'static str,
     },
     /// A problem file.
     #[error("{path}: {error}")]

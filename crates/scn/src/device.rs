@@ -10,9 +10,14 @@ use crate::exit::Usage;
 /// The device without autodiff. `threads` 0 uses all cores.
 pub(crate) fn open(request: DeviceRequest, threads: usize) -> anyhow::Result<Device> {
     SimdLevel::requested().map_err(Usage)?;
+    start_threads(threads)?;
+    Ok(scn_ops::open(request)?)
+}
+
+/// Starts the threads of a command; 0 uses all cores.
+pub(crate) fn start_threads(threads: usize) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
-        .context("cannot start the threads")?;
-    Ok(scn_ops::open(request)?)
+        .context("cannot start the threads")
 }

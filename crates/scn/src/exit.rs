@@ -85,6 +85,11 @@ fn of_study(error: &StudyError) -> ExitCode {
         | StudyError::SameName { .. }
         | StudyError::OtherData { .. }
         | StudyError::Schedule(_)
+        | StudyError::Weights { .. }
+        | StudyError::ZeroAtoms { .. }
+        | StudyError::Correlations { .. }
+        | StudyError::NoDictionaries(_)
+        | StudyError::NotFinite { .. }
         | StudyError::Problem { .. }
         | StudyError::Solver { .. }
         | StudyError::Codes(_)

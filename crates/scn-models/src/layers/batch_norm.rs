@@ -72,6 +72,15 @@ impl BatchNorm {
         output
     }
 
+    /// What it multiplies the channels by in evaluation: `[c]`.
+    pub(crate) fn scale(&self) -> Tensor<1> {
+        let deviation = (self.running_var.value_sync() + self.epsilon).sqrt();
+        match &self.weight {
+            Some(weight) => weight.val() / deviation,
+            None => deviation.recip(),
+        }
+    }
+
     /// What a layer behind it is to normalise `x [b, c, h, w]` by as it reads it; only without learned scale and shift.
     pub(crate) fn normalization(&self, x: &Tensor<4>, pass: &Pass) -> Normalization {
         debug_assert!(self.parameters() == 0, "a normalisation that is folded learns nothing");

@@ -14,7 +14,9 @@ use crate::family::{Family, Member};
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, SparseCoding2d};
 use crate::network::Observer;
-use crate::{CodingLayer, CodingReport, Group, LayerSummary, Network, Output, Pass, Roles, Sparsity};
+use crate::{
+    Coded, CodingLayer, CodingReport, CodingSource, Group, LayerSummary, Network, Output, Pass, Roles, Sparsity,
+};
 
 /// Width of the reduction layer and stride of each bottleneck module; its expansion layer is K times as wide.
 const MODULES: [(usize, usize); 7] = [(16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)];
@@ -134,10 +136,21 @@ impl Network for Scn {
 
     fn coding_layers(&self) -> Vec<CodingLayer> {
         let coding = |(name, layer): (String, &ScnLayer)| {
-            let lambda1 = layer.coding.lambda1.val();
-            CodingLayer { name, lambda1 }
+            let source = CodingSource::Normalized(layer.norm.scale());
+            layer.coding.coding_layer(name, source)
         };
         self.named_layers().map(coding).collect()
+    }
+
+    fn coded(&self, images: Tensor<4>) -> Vec<Coded> {
+        let mut x = images;
+        let coded = self.layers.iter().map(|layer| {
+            let input = layer.norm.forward(x.clone(), &Pass::EVALUATION);
+            let (codes, _) = layer.coding.forward(input.clone(), None, None);
+            x = codes.clone();
+            Coded { input, codes }
+        });
+        coded.collect()
     }
 
     fn sparsity(&self) -> Option<Sparsity> {

@@ -12,7 +12,9 @@ use crate::initialization::{Initializer, like};
 use crate::layers::image_means;
 use crate::layers::residual::Filter;
 use crate::roles::constrained;
-use crate::{CodingReport, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity};
+use crate::{
+    CodingLayer, CodingReport, CodingSource, CodingUnit, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity,
+};
 
 /// The step size is this share of `1/‖D‖²`, as in the authors' program.
 const STEP: f64 = 0.9;
@@ -190,9 +192,17 @@ impl Filter for ConvolutionalCoding {
         );
     }
 
-    fn lambda1(&self) -> Option<Tensor<1>> {
-        let device = self.weight.val().without_autodiff().device();
-        Some(Tensor::full([1], self.lambda, &device))
+    fn coding_layer(&self, name: String, source: CodingSource) -> Option<CodingLayer> {
+        let weight = self.weight.val();
+        let device = weight.clone().without_autodiff().device();
+        Some(CodingLayer {
+            name,
+            lambda1: Tensor::full([1], self.lambda, &device),
+            weight,
+            placement: self.options.placement,
+            unit: CodingUnit::Image,
+            source,
+        })
     }
 
     fn codes(&self) -> bool {

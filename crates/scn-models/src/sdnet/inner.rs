@@ -7,7 +7,7 @@ use super::{ConvolutionalCoding, CscConfig};
 use crate::initialization::Initializer;
 use crate::layers::Convolution;
 use crate::layers::residual::Filter;
-use crate::{CodingReport, LayerSummary, Roles};
+use crate::{CodingLayer, CodingReport, CodingSource, LayerSummary, Roles};
 
 /// Convolutions or, in an SDNet that codes throughout, convolutional sparse-coding layers.
 #[derive(Module, Debug)]
@@ -57,10 +57,10 @@ impl Filter for Inner {
         }
     }
 
-    fn lambda1(&self) -> Option<Tensor<1>> {
+    fn coding_layer(&self, name: String, source: CodingSource) -> Option<CodingLayer> {
         match self {
-            Inner::Convolution(layer) => layer.lambda1(),
-            Inner::Coding(layer) => layer.lambda1(),
+            Inner::Convolution(layer) => layer.coding_layer(name, source),
+            Inner::Coding(layer) => layer.coding_layer(name, source),
         }
     }
 

@@ -3,8 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Tensor};
-use scn_models::{Backward, CodingReport, CodingSums, LayerSummary, Model, Network, Observer, Output, Pass, Roles};
+use scn_models::{
+    Backward, CodingReport, CodingSource, CodingSums, CodingUnit, LayerSummary, Model, Network, Observer, Output, Pass,
+    Roles,
+};
 use scn_ops::{convolve2d, convolve2d_adjoint};
+use scn_solver::ConvGeometry;
 
 use crate::common::{images, normal, sdnet, table, tensor, values};
 
@@ -211,4 +215,76 @@ fn a_backward_pass_of_a_networks_own_gives_the_gradients_of_an_equilibrium() {
 fn solution(network: &Equilibrium, x: &Tensor<4>) -> Tensor<2> {
     let x: Tensor<2> = x.clone().reshape([2, 4]);
     (0..STEPS).fold(x.zeros_like(), |z, _| network.step(z, x.clone()).detach())
+}
+
+/// Networks with coding layers, small enough for a test.
+const CODING: [&str; 4] = ["scn", "sdnet18", "sdnet18-all", "scn18"];
+
+#[test]
+fn networks_without_coding_layers_are_known() {
+    for kind in scn_models::ModelKind::all() {
+        let name = kind.name();
+        let plain = name.contains("resnet") || name.starts_with("wrn");
+        let coding = CODING.contains(&name) || name == "sdnet34";
+        assert!(
+            plain != coding,
+            "{name}: add it to CODING, so that its codes are tested"
+        );
+    }
+}
+
+#[test]
+fn coded_is_what_the_coding_layers_read_and_return() {
+    let device = Device::flex();
+    for kind in CODING {
+        let model = Model::new(&table(&format!("kind = \"{kind}\"")), [1, 8, 8], 10, 4, &device).unwrap();
+        // Batch norms that are more than a factor of 1.
+        let _ = model.forward(images([4, 1, 8, 8], 6, &device), &Pass::Training);
+        let input = images([2, 1, 8, 8], 5, &device);
+        let (layers, coded) = (model.coding_layers(), model.coded(input.clone()));
+        let reports = model.forward(input.clone(), &Pass::EVALUATION).codes;
+        assert_eq!((layers.len(), coded.len()), (reports.len(), reports.len()), "{kind}");
+        let mut before = values(&input);
+        for ((layer, coded), report) in layers.into_iter().zip(coded).zip(reports) {
+            let name = format!("{kind}: {}", layer.name);
+            let geometry = ConvGeometry::new(coded.input.dims(), layer.weight.dims(), layer.placement).unwrap();
+            assert_eq!(coded.codes.dims(), geometry.codes_shape(), "{name}");
+            let image = matches!(report, CodingReport::Images(_));
+            assert_eq!(layer.unit == CodingUnit::Image, image, "{name}");
+            let sums = report.sums();
+            // Of whole images, the first of a batch is reported.
+            let reported = if image { 1 } else { 2 };
+            let codes = values(&coded.codes);
+            let active = codes[..codes.len() / 2 * reported]
+                .iter()
+                .filter(|code| **code != 0.0)
+                .count() as f64;
+            let told: f64 = values(&sums.values)[CodingSums::FIXED..].iter().sum();
+            assert!(
+                (active - told).abs() <= 2e-3 * told + 1.0,
+                "{name}: {active} codes, {told} told"
+            );
+            let read = values(&coded.input);
+            match layer.source {
+                CodingSource::Before => assert_eq!(read, before, "{name}"),
+                CodingSource::Normalized(scale) => {
+                    let (scale, [_, channels, height, width]) = (values(&scale), coded.input.dims());
+                    assert_eq!((scale.len(), read.len()), (channels, before.len()), "{name}");
+                    let plane = height * width;
+                    for (i, (found, other)) in read.iter().zip(&before).enumerate() {
+                        // But for a shift, which the first value of the channel tells.
+                        let channel = i / plane % channels;
+                        let first = channel * plane;
+                        let expected = read[first] + scale[channel] * (other - before[first]);
+                        assert!(
+                            (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+                            "{name}: {found} {expected}"
+                        );
+                    }
+                }
+                CodingSource::Other(what) => assert!(!what.is_empty()),
+            }
+            before = codes;
+        }
+    }
 }

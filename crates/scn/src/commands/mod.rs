@@ -13,4 +13,5 @@ pub(crate) mod predict;
 pub(crate) mod robust;
 pub(crate) mod solve;
 pub(crate) mod summary;
+pub(crate) mod theory;
 pub(crate) mod train;

@@ -16,5 +16,6 @@ mod predict;
 mod robust;
 mod solve;
 mod summary;
+mod theory;
 mod usage;
 mod wgpu;

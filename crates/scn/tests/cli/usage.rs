@@ -17,7 +17,7 @@ fn completions_are_printed() {
 
 #[test]
 fn every_help_has_examples() {
-    let subcommands: [&[&str]; 22] = [
+    let subcommands: [&[&str]; 25] = [
         &[],
         &["train"],
         &["eval"],
@@ -26,6 +26,9 @@ fn every_help_has_examples() {
         &["predict"],
         &["robust"],
         &["attack"],
+        &["theory"],
+        &["theory", "dictionary"],
+        &["theory", "simulate"],
         &["summary"],
         &["bench"],
         &["bench", "step"],

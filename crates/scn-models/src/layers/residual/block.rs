@@ -7,7 +7,7 @@ use burn::tensor::{Slice, Tensor};
 use super::{EPSILON, Filter, Frame};
 use crate::initialization::Initializer;
 use crate::layers::BatchNorm;
-use crate::{CodingReport, LayerSummary, Pass, Roles};
+use crate::{Coded, CodingLayer, CodingReport, CodingSource, LayerSummary, Pass, Roles};
 
 /// Two 3×3 layers around a shortcut.
 #[derive(Module, Debug)]
@@ -61,10 +61,21 @@ impl<L: Filter> Block<L> {
         }
     }
 
-    /// Of `x [b, c, h, w]`; what its layers report is added to `codes`.
-    pub(super) fn forward(&self, x: Tensor<4>, pass: &Pass, codes: &mut Vec<CodingReport>) -> Tensor<4> {
-        let mut filter = |layer: &L, x| {
-            let (filtered, report) = layer.filter(x, None);
+    /// Of `x [b, c, h, w]`; what its layers report is added to `codes`, and `visit` is called with what each coding layer
+    /// made.
+    pub(super) fn forward(
+        &self,
+        x: Tensor<4>,
+        pass: &Pass,
+        codes: &mut Vec<CodingReport>,
+        visit: &mut dyn FnMut(Coded),
+    ) -> Tensor<4> {
+        let mut filter = |layer: &L, x: Tensor<4>| {
+            let (filtered, report) = layer.filter(x.clone(), None);
+            if report.is_some() {
+                let (input, codes) = (x, filtered.clone());
+                visit(Coded { input, codes });
+            }
             codes.extend(report);
             filtered
         };
@@ -82,6 +93,19 @@ impl<L: Filter> Block<L> {
             None => subsample(x, self.stride, residual.dims()[1]),
         };
         relu(residual + shortcut)
+    }
+
+    /// What is told of its coding layers in the block `name`, whose input is `source`.
+    pub(super) fn coding_layers(&self, name: &str, source: CodingSource) -> Vec<CodingLayer> {
+        let inner = match self.conv1.codes() {
+            true => CodingSource::Normalized(self.bn1.scale()),
+            false => CodingSource::Other("a convolution's output"),
+        };
+        let sources = [source, inner, CodingSource::Other("the input of the block")];
+        let named = self.layers().zip(sources);
+        let coding =
+            named.filter_map(|((layer, coding), source)| coding.coding_layer(format!("{name}.{layer}"), source));
+        coding.collect()
     }
 
     /// Its layers by name, in the order of the forward pass.

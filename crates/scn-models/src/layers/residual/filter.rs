@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::initialization::Initializer;
 use crate::layers::{Convolution, SparseCoding2d};
-use crate::{CodingReport, Lambda1Config, LayerSummary, Roles, SolverConfig, Sparsity};
+use crate::{CodingLayer, CodingReport, CodingSource, Lambda1Config, LayerSummary, Roles, SolverConfig, Sparsity};
 
 /// A layer from `[b, c, h, w]` to `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
 pub trait Filter: Module + ModuleDisplay {
@@ -31,8 +31,8 @@ pub trait Filter: Module + ModuleDisplay {
     /// Adds the roles of its parameters that are more than weights.
     fn roles(&self, _roles: &mut Roles) {}
 
-    /// The weight of the 1-norm of its codes, `[1]` or `[n]`.
-    fn lambda1(&self) -> Option<Tensor<1>> {
+    /// What is told of it, by this name and of this source, where its output is codes.
+    fn coding_layer(&self, _name: String, _source: CodingSource) -> Option<CodingLayer> {
         None
     }
 
@@ -108,8 +108,8 @@ impl Filter for SparseCoding2d {
         SparseCoding2d::roles(self, roles);
     }
 
-    fn lambda1(&self) -> Option<Tensor<1>> {
-        Some(self.lambda1.val())
+    fn coding_layer(&self, name: String, source: CodingSource) -> Option<CodingLayer> {
+        Some(SparseCoding2d::coding_layer(self, name, source))
     }
 
     fn codes(&self) -> bool {

@@ -19,7 +19,7 @@ use burn::tensor::ops::MaxPoolOptions;
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier};
 use crate::network::Observer;
-use crate::{CodingLayer, LayerSummary, Network, Output, Pass, Roles, Sparsity};
+use crate::{Coded, CodingLayer, CodingSource, LayerSummary, Network, Output, Pass, Roles, Sparsity};
 
 /// ε of batch norm, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -99,11 +99,14 @@ impl<F: Filter, L: Filter> Residual<F, L> {
             stem: *stem,
         }
     }
-}
 
-impl<F: Filter, L: Filter> Network for Residual<F, L> {
-    fn forward_observed(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
-        let (filtered, report) = self.conv1.filter(images, pass.sparsity());
+    /// [`Network::forward_observed`], calling `visit` with what each coding layer made.
+    fn run(&self, images: Tensor<4>, pass: &Pass, observe: Observer, visit: &mut dyn FnMut(Coded)) -> Output {
+        let (filtered, report) = self.conv1.filter(images.clone(), pass.sparsity());
+        if report.is_some() {
+            let (input, codes) = (images, filtered.clone());
+            visit(Coded { input, codes });
+        }
         let mut codes: Vec<_> = report.into_iter().collect();
         let mut x = self.bn1.forward(filtered, pass);
         if !self.conv1.codes() {
@@ -115,10 +118,16 @@ impl<F: Filter, L: Filter> Network for Residual<F, L> {
         }
         observe("conv1", &x);
         for (i, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, pass, &mut codes);
+            x = block.forward(x, pass, &mut codes, visit);
             observe(&format!("blocks.{i}"), &x);
         }
         Output::new(self.classifier.forward(x), codes)
+    }
+}
+
+impl<F: Filter, L: Filter> Network for Residual<F, L> {
+    fn forward_observed(&self, images: Tensor<4>, pass: &Pass, observe: Observer) -> Output {
+        self.run(images, pass, observe, &mut |_| {})
     }
 
     fn layers(&self, image: [usize; 3]) -> Vec<LayerSummary> {
@@ -143,14 +152,28 @@ impl<F: Filter, L: Filter> Network for Residual<F, L> {
     }
 
     fn coding_layers(&self) -> Vec<CodingLayer> {
-        let named = |name: String, layer: Option<Tensor<1>>| layer.map(|lambda1| CodingLayer { name, lambda1 });
-        let mut layers: Vec<_> = named("conv1".into(), self.conv1.lambda1()).into_iter().collect();
+        let mut layers: Vec<_> = self
+            .conv1
+            .coding_layer("conv1".into(), CodingSource::Before)
+            .into_iter()
+            .collect();
         for (i, block) in self.blocks.iter().enumerate() {
-            for (name, layer) in block.layers() {
-                layers.extend(named(format!("blocks.{i}.{name}"), layer.lambda1()));
-            }
+            let input = match (i, self.stem) {
+                (0, StemKind::Cifar) if self.conv1.codes() => CodingSource::Normalized(self.bn1.scale()),
+                (0, StemKind::Cifar | StemKind::Imagenet) => CodingSource::Other("the output of the front"),
+                (1.., _) => CodingSource::Other("the output of the block before"),
+            };
+            layers.extend(block.coding_layers(&format!("blocks.{i}"), input));
         }
         layers
+    }
+
+    fn coded(&self, images: Tensor<4>) -> Vec<Coded> {
+        let mut coded = Vec::new();
+        self.run(images, &Pass::EVALUATION, &mut |_, _| {}, &mut |layer| {
+            coded.push(layer)
+        });
+        coded
     }
 
     fn sparsity(&self) -> Option<Sparsity> {

@@ -13,7 +13,7 @@ use scn_solver::SolverOptions;
 
 use super::image_means;
 use crate::initialization::{Initializer, like};
-use crate::{Constraint, Group, LayerSummary, Role, Roles};
+use crate::{CodingLayer, CodingSource, CodingUnit, Constraint, Group, LayerSummary, Role, Roles};
 
 /// `[b, c, h, w]` to non-negative codes `[b, n, ⌈h/stride⌉, ⌈w/stride⌉]`.
 #[derive(Module, Debug)]
@@ -101,6 +101,18 @@ impl SparseCoding2d {
     /// What the solves depend on besides tensors.
     pub fn options(&self) -> SolverOptions {
         self.options
+    }
+
+    /// What is told of it in a network.
+    pub(crate) fn coding_layer(&self, name: String, source: CodingSource) -> CodingLayer {
+        CodingLayer {
+            name,
+            lambda1: self.lambda1.val(),
+            weight: self.weight.val(),
+            placement: self.stride.into(),
+            unit: CodingUnit::Window,
+            source,
+        }
     }
 
     pub(crate) fn roles(&self, roles: &mut Roles) {
