@@ -89,7 +89,7 @@ impl ConvolutionalCoding {
     /// Codes of `x [b, c, h, w]` with the weight `lambda` of the 1-norm, `[1]` or one value for each image `[b]`; without
     /// one, with the λ that the network was trained with.
     pub fn forward(&self, x: Tensor<4>, lambda: Option<&Tensor<1>>) -> Tensor<4> {
-        let lambda = self.lambda_or(lambda, &x);
+        let lambda = self.lambda_or(lambda, &x).reshape([-1, 1]);
         let (weight, step_size) = (self.weight.val(), self.step_size.value_sync());
         match self.implicit {
             None => convolutional_sparse_code2d(x, weight, lambda, step_size, self.options),
