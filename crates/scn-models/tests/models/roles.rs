@@ -69,7 +69,7 @@ fn groups_are_those_that_names_told() {
                 .iter()
                 .any(|layer| *name == format!("{}.weight", layer.name));
             let expected = match role.group {
-                Group::Sparsity => Constraint::NonNegative,
+                Group::Sparsity => Constraint::NON_NEGATIVE,
                 Group::Weight if dictionary && kind.has("csc") => Constraint::UnitSphere,
                 Group::Weight | Group::Bias | Group::Norm => Constraint::Free,
             };
