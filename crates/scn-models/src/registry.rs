@@ -111,6 +111,7 @@ families! {
     ResNet(crate::resnet::ResNet),
     Sdnet(crate::sdnet::Sdnet),
     PreactResNet(crate::preact_resnet::PreactResNet),
+    MlCsc(crate::ml_csc::MlCsc),
 }
 
 impl Model {
