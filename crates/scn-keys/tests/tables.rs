@@ -221,3 +221,42 @@ fn defaults_are_written_as_people_write_them() {
         Ok(Numbers::default())
     );
 }
+
+#[test]
+fn lists_of_lists_have_so_many_values_each() {
+    scn_keys::table! {
+        /// Layers.
+        pub struct Layers {
+            /// Pairs.
+            pub pairs: Vec<[usize; 2]> = default(vec![[1, 2]]).within(range("pairs", |pairs: &Vec<[usize; 2]>| {
+                pairs.iter().all(|[first, second]| first < second)
+            })),
+        }
+    }
+    let read = |text: &str| Layers::read_table(&text.parse().unwrap());
+    assert_eq!(read("pairs = [[3, 4], [5, 6]]").unwrap().pairs, [[3, 4], [5, 6]]);
+    assert_eq!(
+        keys(&Layers::fields())
+            .iter()
+            .map(|key| key.default.as_str())
+            .collect::<Vec<_>>(),
+        ["[[1, 2]]"]
+    );
+    for (text, path) in [
+        ("pairs = [[3, 4], [5]]", "pairs[1]"),
+        ("pairs = [[3, 4, 5]]", "pairs[0]"),
+        ("pairs = [[3, -4]]", "pairs[0][1]"),
+        ("pairs = [3]", "pairs[0]"),
+    ] {
+        let wrong = read(text).unwrap_err();
+        assert_eq!(wrong.path, path);
+        assert!(matches!(wrong.problem, Problem::Type { .. }), "{wrong}");
+    }
+    let wrong = read("pairs = [[3, 4], [6, 5]]").unwrap().out_of_range();
+    assert_eq!(
+        (wrong[0].path.as_str(), wrong[0].found.as_str()),
+        ("pairs", "[[3, 4], [6, 5]]")
+    );
+    let again = read("pairs = [[3, 4]]").unwrap().write_table();
+    assert_eq!(again, "pairs = [[3, 4]]".parse::<toml::Table>().unwrap());
+}

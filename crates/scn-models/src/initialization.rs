@@ -2,7 +2,7 @@
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -33,16 +33,27 @@ impl<'d> Initializer<'d> {
 
     /// Independent values from N(0, deviation²).
     pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+        self.drawn(shape, |random| {
+            let standard: f64 = StandardNormal.sample(random);
+            deviation * standard
+        })
+    }
+
+    fn drawn<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        mut draw: impl FnMut(&mut ChaCha8Rng) -> f64,
+    ) -> Param<Tensor<D>> {
         let Some(random) = &mut self.random else {
             return self.constant(shape, 0.0);
         };
-        let values = (0..shape.iter().product())
-            .map(|_| {
-                let standard: f64 = StandardNormal.sample(random);
-                (deviation * standard) as f32
-            })
-            .collect();
+        let values = (0..shape.iter().product()).map(|_| draw(random) as f32).collect();
         Param::from_data(TensorData::new::<f32, Shape>(values, shape.into()), self.device)
+    }
+
+    /// Independent values, even between `−bound` and `bound`.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+        self.drawn(shape, |random| bound * random.random_range(-1.0..=1.0f64))
     }
 
     /// The same value everywhere. Where the values of a file will replace it, nothing is allocated until it is asked for:

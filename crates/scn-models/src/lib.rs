@@ -4,6 +4,7 @@
 //! roles of its parameters, its summary. It is a [`Family`] and a [`Network`], and known by its line in `registry.rs`
 //! beside the one here that names the folder. A member of a family is a row of [`Family::MEMBERS`].
 
+pub mod ml_csc;
 pub mod preact_resnet;
 pub mod resnet;
 pub mod scn;
@@ -25,7 +26,7 @@ mod summary;
 
 pub use config::ModelConfig;
 pub use error::ModelError;
-pub use family::{Chosen, Family, Member, NoKeys, Unused};
+pub use family::{Chosen, Family, Member, Misfit, NoKeys, Unused};
 pub use initialization::Initializer;
 pub use kind::ModelKind;
 pub use layers::residual::StemKind;

@@ -75,9 +75,9 @@ pub enum CodingReport {
 pub struct ImageCodes {
     /// Steps of the solver; `None` where it stopped by a tolerance of its own.
     pub steps: Option<usize>,
-    /// The relative residual ρ of the optimality conditions of each image, `[s]`.
+    /// The relative residual ρ of the optimality conditions of each image, or of the first ones, `[s']`.
     pub residual: Tensor<1>,
-    /// How many codes of each atom are not 0, `[s, n]`.
+    /// How many codes of each atom are not 0 in each image, `[s, n]`.
     pub active: Tensor<2>,
     /// Output pixels of an image.
     pub pixels: usize,
@@ -86,6 +86,8 @@ pub struct ImageCodes {
 /// A report summed over the images that it is of.
 #[derive(Debug)]
 pub struct CodingSums {
+    /// Images that they are of.
+    pub images: usize,
     /// Codes of each atom: the output pixels of the images.
     pub places: u64,
     /// Atoms.
@@ -119,6 +121,7 @@ impl CodingReport {
                     info.active.clone().sum_dim(0).reshape([-1]),
                 ];
                 CodingSums {
+                    images: batch,
                     places: (batch * height * width) as u64,
                     atoms: info.active.dims()[1],
                     values: Tensor::cat(parts, 0),
@@ -142,6 +145,7 @@ impl CodingReport {
                     active.sum_dim(0).reshape([-1]),
                 ];
                 CodingSums {
+                    images,
                     places: places as u64,
                     atoms,
                     values: Tensor::cat(parts, 0),

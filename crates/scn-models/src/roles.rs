@@ -34,12 +34,12 @@ impl Group {
 }
 
 /// Where a parameter is put back to after every step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// It stays where it is.
     Free,
-    /// At least 0.
-    NonNegative,
+    /// At least so much.
+    AtLeast(f64),
     /// Each row, a slice of the first dimension, has Euclidean norm 1.
     UnitSphere,
 }
@@ -84,11 +84,14 @@ impl Roles {
 }
 
 impl Constraint {
+    /// At least 0.
+    pub const NON_NEGATIVE: Constraint = Constraint::AtLeast(0.0);
+
     /// The nearest value that meets it, for a tensor without autodiff.
     pub fn apply<const D: usize>(self, value: Tensor<D>) -> Tensor<D> {
         match self {
             Constraint::Free => value,
-            Constraint::NonNegative => value.clamp_min(0.0),
+            Constraint::AtLeast(least) => value.clamp_min(least),
             Constraint::UnitSphere => unit_rows(value),
         }
     }

@@ -4,10 +4,10 @@
 
 use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use scn_solver::{ConvGeometry, Placement};
 
-use crate::{convolve2d, convolve2d_adjoint, geometry};
+use crate::proximal_gradient::{Acceleration, extrapolated, momentum, proximal_gradient};
+use crate::{ProximalOptions, ProximalStep, convolve2d, convolve2d_adjoint, geometry};
 
 /// What a convolutional sparse-coding layer computes besides its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,10 +36,10 @@ impl Default for ConvolutionalOptions {
 
 /// The codes `[b, n, h', w']`, of the sides of [`convolve2d`], of `x [b, c, h, w]` after so many steps of FISTA from 0.
 ///
-/// `weight [n, c, k, k]` holds one atom a row; `lambda`, the weight of the 1-norm, is `[1]` or one value for each image
-/// `[b]`; `step_size [1]` is to be below `2/‖D‖²` (see [`dictionary_norm`]). Gradients reach all four. The gradient of
-/// every step is taken at the extrapolated point, as FISTA defines it; the published program takes it at the last codes
-/// from the third step on, and agrees up to the second.
+/// `weight [n, c, k, k]` holds one atom a row; `lambda`, the weight of the 1-norm, has one row or one for each image, of
+/// one value or one for each atom: `[1 or b, 1 or n]`; `step_size [1]` is to be below `2/‖D‖²` (see [`dictionary_norm`]).
+/// Gradients reach all four. The gradient of every step is taken at the extrapolated point, as FISTA defines it; the
+/// published program takes it at the last codes from the third step on, and agrees up to the second.
 ///
 /// # Panics
 /// Where the shapes do not form a layer (see [`scn_solver::ConvGeometry::new`]), or λ or the step size have another
@@ -47,19 +47,32 @@ impl Default for ConvolutionalOptions {
 pub fn convolutional_sparse_code2d(
     x: Tensor<4>,
     weight: Tensor<4>,
-    lambda: Tensor<1>,
+    lambda: Tensor<2>,
     step_size: Tensor<1>,
     options: ConvolutionalOptions,
 ) -> Tensor<4> {
-    let layer = Layer::new(&x, weight, lambda, step_size, options);
-    let mut codes = layer.proximal(layer.ascent(x.clone()));
-    let mut previous = codes.clone();
-    for factor in momentum().take(options.steps.saturating_sub(1)) {
-        let point = extrapolated(&codes, previous, factor);
-        previous = codes;
-        codes = layer.step(&x, point);
-    }
-    codes
+    let step = step(weight, lambda, step_size, options);
+    let iterations = options.steps.saturating_sub(1);
+    proximal_gradient(step.first(x.clone()), iterations, Acceleration::Nesterov, |point| {
+        step.step(x.clone(), point)
+    })
+}
+
+/// The step of a layer whose threshold follows from λ and the step size.
+fn step(weight: Tensor<4>, lambda: Tensor<2>, step_size: Tensor<1>, options: ConvolutionalOptions) -> ProximalStep {
+    let threshold = lambda * step_size.clone().reshape([1, 1]);
+    let ConvolutionalOptions {
+        mu,
+        non_negative,
+        placement,
+        ..
+    } = options;
+    let options = ProximalOptions {
+        mu,
+        non_negative,
+        placement,
+    };
+    ProximalStep::new(weight, threshold, step_size, options)
 }
 
 /// How far a solution is to be approached.
@@ -81,7 +94,7 @@ pub struct Convergence {
 )]
 pub trait ImplicitCode: Backend {
     /// The solution `codes [b, n, h', w']` as they are; `Autodiff` routes tracked tensors to the implicit gradient of `x
-    /// [b, c, h, w]`, `weight [n, c, k, k]` and `lambda`, `[1]` or `[b]`.
+    /// [b, c, h, w]`, `weight [n, c, k, k]` and `lambda [1 or b, 1 or n]`.
     fn implicit_code2d(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -102,21 +115,20 @@ pub trait ImplicitCode: Backend {
 pub fn converged_convolutional_sparse_code2d(
     x: Tensor<4>,
     weight: Tensor<4>,
-    lambda: Tensor<1>,
+    lambda: Tensor<2>,
     step_size: Tensor<1>,
     options: ConvolutionalOptions,
     convergence: Convergence,
 ) -> Tensor<4> {
     let geometry = geometry::of_input(&x, &weight, options.placement);
     let values = x.clone().without_autodiff();
-    let layer = Layer::new(
-        &values,
+    let step = step(
         weight.clone().without_autodiff(),
         lambda.clone().without_autodiff(),
         step_size.without_autodiff(),
         options,
     );
-    let codes = layer.converge(&values, convergence);
+    let codes = converge(&step, &values, convergence);
     let codes = match x.device().is_autodiff() {
         true => Tensor::from_inner(codes),
         false => codes,
@@ -132,106 +144,24 @@ pub fn converged_convolutional_sparse_code2d(
     ))
 }
 
-/// The parts of a proximal gradient step.
-struct Layer {
-    weight: Tensor<4>,
-    step_size: Tensor<4>,
-    threshold: Tensor<4>,
-    shrink: Tensor<4>,
-    sides: [usize; 2],
-    options: ConvolutionalOptions,
-}
-
-impl Layer {
-    fn new(
-        x: &Tensor<4>,
-        weight: Tensor<4>,
-        lambda: Tensor<1>,
-        step_size: Tensor<1>,
-        options: ConvolutionalOptions,
-    ) -> Self {
-        let ([batch, _, height, width], [values]) = (x.dims(), lambda.dims());
-        assert!(
-            values == 1 || values == batch,
-            "lambda has {values} values: {batch} images need 1 or {batch}"
-        );
-        assert_eq!(
-            step_size.dims(),
-            [1],
-            "shape of step_size (left) is not that of one value"
-        );
-        let step_size = step_size.reshape([1, 1, 1, 1]);
-        Self {
-            weight,
-            threshold: lambda.reshape([values, 1, 1, 1]) * step_size.clone(),
-            shrink: (step_size.clone() * options.mu + 1.0).recip(),
-            step_size,
-            sides: [height, width],
-            options,
+/// The codes after steps of FISTA from 0 until they are short enough.
+fn converge(step: &ProximalStep, x: &Tensor<4>, convergence: Convergence) -> Tensor<4> {
+    let first = step.ascent(x.clone());
+    let length = divisor(squared_lengths(first.clone()));
+    let mut codes = step.proximal(first);
+    let mut previous = codes.clone();
+    for factor in momentum(Acceleration::Nesterov).take(convergence.max_iterations.saturating_sub(1)) {
+        let point = extrapolated(&codes, previous, factor);
+        previous = codes;
+        codes = step.step(x.clone(), point.clone());
+        let moved = squared_lengths(codes.clone() - point) / length.clone();
+        let largest = moved.max().into_data().iter::<f64>().next().unwrap_or_default();
+        // Not a number where the images hold one: no step will help.
+        if largest.is_nan() || largest <= convergence.tolerance.powi(2) {
+            break;
         }
     }
-
-    /// The proximal operator of `step_size·(λ‖·‖₁ + μ/2·‖·‖²)`.
-    fn proximal(&self, codes: Tensor<4>) -> Tensor<4> {
-        let above = relu(codes.clone() - self.threshold.clone());
-        let kept = match self.options.non_negative {
-            true => above,
-            false => above - relu(-codes - self.threshold.clone()),
-        };
-        match self.options.mu == 0.0 {
-            true => kept,
-            false => kept * self.shrink.clone(),
-        }
-    }
-
-    /// `step_size·Dᵀ` of a residual.
-    fn ascent(&self, residual: Tensor<4>) -> Tensor<4> {
-        convolve2d(residual, self.weight.clone(), self.options.placement) * self.step_size.clone()
-    }
-
-    /// A proximal gradient step from codes.
-    fn step(&self, x: &Tensor<4>, point: Tensor<4>) -> Tensor<4> {
-        let signal = convolve2d_adjoint(point.clone(), self.weight.clone(), self.options.placement, self.sides);
-        self.proximal(point + self.ascent(x.clone() - signal))
-    }
-
-    /// The codes after steps of FISTA from 0 until they are short enough.
-    fn converge(&self, x: &Tensor<4>, convergence: Convergence) -> Tensor<4> {
-        let first = self.ascent(x.clone());
-        let length = divisor(squared_lengths(first.clone()));
-        let mut codes = self.proximal(first);
-        let mut previous = codes.clone();
-        for factor in momentum().take(convergence.max_iterations.saturating_sub(1)) {
-            let point = extrapolated(&codes, previous, factor);
-            previous = codes;
-            codes = self.step(x, point.clone());
-            let moved = squared_lengths(codes.clone() - point) / length.clone();
-            let largest = moved.max().into_data().iter::<f64>().next().unwrap_or_default();
-            // Not a number where the images hold one: no step will help.
-            if largest.is_nan() || largest <= convergence.tolerance.powi(2) {
-                break;
-            }
-        }
-        codes
-    }
-}
-
-/// How far FISTA's second and later steps go beyond the last codes, in units of the last change: 0 at first.
-fn momentum() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some((0.0, 1.0f64)), |&(_, last)| {
-        let next = (1.0 + (1.0 + 4.0 * last * last).sqrt()) / 2.0;
-        Some(((last - 1.0) / next, next))
-    })
-    .skip(1)
-    .map(|(factor, _)| factor)
-}
-
-/// The point that a step of FISTA is taken from.
-fn extrapolated(codes: &Tensor<4>, previous: Tensor<4>, factor: f64) -> Tensor<4> {
-    match factor == 0.0 {
-        true => codes.clone(),
-        false => codes.clone() + (codes.clone() - previous) * factor,
-    }
+    codes
 }
 
 /// `‖D‖² [1]`, the largest eigenvalue of `DᵀD` for codes like `start [1, n, h', w']` of signals with these `sides`, and

@@ -6,10 +6,11 @@ mod common;
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use common::{devices, random, tensor, values};
+use common::{assert_small, devices, random, relative_error, tensor, values};
 use scn_ops::{
-    Convergence, ConvolutionalOptions, Padding, Placement, converged_convolutional_sparse_code2d,
-    convolutional_sparse_code2d, convolve2d, dictionary_norm,
+    Acceleration, Convergence, ConvolutionalOptions, Padding, Placement, ProximalOptions, ProximalStep,
+    converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d, dictionary_norm, proximal_gradient,
+    soft_threshold,
 };
 
 /// Inputs of a layer that have gradients.
@@ -22,8 +23,9 @@ const STEP: f64 = 1e-5;
 struct Layer {
     x: Vec<f64>,
     weight: Vec<f64>,
-    /// One for each image.
     lambda: Vec<f64>,
+    /// One row or one for each image, of one value or one for each atom.
+    lambda_shape: [usize; 2],
     step_size: f64,
     x_shape: [usize; 4],
     weight_shape: [usize; 4],
@@ -37,11 +39,30 @@ impl Layer {
             x: random(1, x_shape.iter().product(), 1.0),
             weight: random(2, weight_shape.iter().product(), scale),
             lambda: (0..x_shape[0]).map(|image| 0.02 + 0.03 * image as f64).collect(),
+            lambda_shape: [x_shape[0], 1],
             step_size: 0.15,
             x_shape,
             weight_shape,
             options,
         }
+    }
+
+    /// With other values of λ, of this shape.
+    fn with_lambda(self, lambda_shape: [usize; 2]) -> Self {
+        let lambda = (0..lambda_shape[0] * lambda_shape[1]).map(|i| 0.02 + 0.013 * i as f64);
+        Self {
+            lambda: lambda.collect(),
+            lambda_shape,
+            ..self
+        }
+    }
+
+    /// λ of a code, by its place among all.
+    fn lambda_of(&self, code: usize) -> f64 {
+        let [_, atoms, rows, columns] = self.codes_shape();
+        let (image, atom) = (code / columns / rows / atoms, code / columns / rows % atoms);
+        let [images, values] = self.lambda_shape;
+        self.lambda[image.min(images - 1) * values + atom.min(values - 1)]
     }
 
     /// Stride, padding and dilation.
@@ -111,7 +132,7 @@ impl Layer {
             let next: Vec<f64> = (0..length)
                 .map(|i| {
                     let value = point[i] + self.step_size * ascent[i];
-                    let threshold = self.step_size * self.lambda[i / (length / self.x_shape[0])];
+                    let threshold = self.step_size * self.lambda_of(i);
                     let kept = if value > threshold {
                         value - threshold
                     } else if value < -threshold && !self.options.non_negative {
@@ -217,11 +238,32 @@ fn layers() -> Vec<Layer> {
                 ..options
             },
         ),
+        Layer::new(
+            [2, 2, 10, 9],
+            [5, 2, 6, 6],
+            ConvolutionalOptions {
+                placement: placement(2, 0, 1),
+                steps: 3,
+                ..options
+            },
+        )
+        .with_lambda([1, 5]),
+        Layer::new(
+            [2, 3, 7, 8],
+            [4, 3, 4, 4],
+            ConvolutionalOptions {
+                non_negative: false,
+                placement: placement(2, 1, 1),
+                steps: 3,
+                ..options
+            },
+        )
+        .with_lambda([2, 4]),
     ]
 }
 
 /// The inputs of a layer as tensors.
-type Inputs = (Tensor<4>, Tensor<4>, Tensor<1>, Tensor<1>);
+type Inputs = (Tensor<4>, Tensor<4>, Tensor<2>, Tensor<1>);
 
 /// How far values may be from the reference (codes by themselves, a directional derivative by its size, at least 1), and how
 /// many of the inputs have gradients.
@@ -251,7 +293,7 @@ fn check(
     );
     let x = tensor::<4>(&layer.x, layer.x_shape, device).require_grad();
     let weight = tensor::<4>(&layer.weight, layer.weight_shape, device).require_grad();
-    let lambda = tensor::<1>(&layer.lambda, [layer.x_shape[0]], device).require_grad();
+    let lambda = tensor::<2>(&layer.lambda, layer.lambda_shape, device).require_grad();
     let step_size = tensor::<1>(&[layer.step_size], [1], device).require_grad();
     let inputs = (x.clone(), weight.clone(), lambda.clone(), step_size.clone());
     let codes = solve(inputs, layer.options);
@@ -343,6 +385,27 @@ fn convex_layers() -> Vec<Layer> {
                 ..options
             },
         ),
+        // The windows of an image have no more codes than pixels.
+        Layer::new(
+            [2, 2, 8, 9],
+            [5, 2, 4, 4],
+            ConvolutionalOptions {
+                placement: placement(2, 1, 1),
+                ..options
+            },
+        )
+        .with_lambda([1, 5]),
+        Layer::new(
+            [2, 2, 7, 8],
+            [3, 2, 4, 4],
+            ConvolutionalOptions {
+                mu: 0.3,
+                non_negative: false,
+                placement: placement(1, 1, 1),
+                ..options
+            },
+        )
+        .with_lambda([2, 3]),
     ]
 }
 
@@ -385,7 +448,7 @@ fn one_lambda_for_all_images_gets_the_sum_of_their_gradients() {
         let device = device.autodiff();
         let layer = &convex_layers()[0];
         let gradient = |values_of_lambda: usize| {
-            let lambda = tensor::<1>(&vec![0.04; values_of_lambda], [values_of_lambda], &device).require_grad();
+            let lambda = tensor::<2>(&vec![0.04; values_of_lambda], [values_of_lambda, 1], &device).require_grad();
             let codes = converged_convolutional_sparse_code2d(
                 tensor(&layer.x, layer.x_shape, &device),
                 tensor(&layer.weight, layer.weight_shape, &device),
@@ -420,7 +483,7 @@ fn one_step_is_a_convolution_with_a_soft_threshold() {
             values(convolutional_sparse_code2d(
                 x.clone(),
                 weight.clone(),
-                scalar(lambda),
+                scalar(lambda).reshape([1, 1]),
                 scalar(0.5),
                 options,
             ))
@@ -430,6 +493,63 @@ fn one_step_is_a_convolution_with_a_soft_threshold() {
         assert_eq!(one(0.0, true), values(relu(plain.clone() * 0.5)), "{name}");
         assert_eq!(one(0.25, true), values(relu(plain * 0.5 - 0.125)), "{name}");
     }
+}
+
+#[test]
+fn ista_and_fista_have_one_solution_and_fista_is_the_nearer() {
+    for (name, device) in devices() {
+        let layer = &convex_layers()[3];
+        let x = tensor::<4>(&layer.x, layer.x_shape, &device);
+        let options = ProximalOptions {
+            mu: layer.options.mu,
+            non_negative: layer.options.non_negative,
+            placement: layer.options.placement,
+        };
+        let threshold: Vec<f64> = layer.lambda.iter().map(|lambda| lambda * layer.step_size).collect();
+        let step = ProximalStep::new(
+            tensor(&layer.weight, layer.weight_shape, &device),
+            tensor(&threshold, layer.lambda_shape, &device),
+            tensor(&[layer.step_size], [1], &device),
+            options,
+        );
+        let expected = layer.codes();
+        let error = |steps: usize, acceleration: Acceleration| {
+            let first = step.first(x.clone());
+            let codes = proximal_gradient(first, steps, acceleration, |point| step.step(x.clone(), point));
+            relative_error(&values(codes), &expected)
+        };
+        let early = [Acceleration::None, Acceleration::Nesterov].map(|acceleration| error(30, acceleration));
+        assert!(early[1] < early[0], "{name}: {early:?}");
+        assert_small(&format!("{name}, ISTA"), error(2000, Acceleration::None), 1e-4);
+        assert_small(&format!("{name}, FISTA"), error(400, Acceleration::Nesterov), 1e-4);
+        // A solution is a fixed point of the step, with its signal given or not.
+        let codes = tensor::<4>(&expected, layer.codes_shape(), &device);
+        let signal = step.signal(codes.clone(), [layer.x_shape[2], layer.x_shape[3]]);
+        let next = values(step.step(x.clone(), codes.clone()));
+        assert_small(&format!("{name}, a step"), relative_error(&next, &expected), 1e-6);
+        assert_eq!(next, values(step.step_of_signal(x, codes, signal)), "{name}");
+    }
+}
+
+#[test]
+fn a_free_threshold_is_a_bias_of_the_other_sign_in_front_of_relu() {
+    for (name, device) in devices() {
+        let codes: Tensor<4> = tensor(&random(8, 2 * 3 * 4 * 5, 1.0), [2, 3, 4, 5], &device);
+        let threshold = tensor::<2>(&[0.3, -0.2, 0.0], [1, 3], &device);
+        let biased = relu(codes.clone() + (-threshold.clone()).reshape([1, 3, 1, 1]));
+        assert_eq!(values(soft_threshold(codes, threshold, true)), values(biased), "{name}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a threshold [3, 4]: 2 images with 4 atoms need [1 or 2, 1 or 4]")]
+fn thresholds_of_other_images_are_refused() {
+    let device = Device::flex();
+    let _ = soft_threshold(
+        Tensor::zeros([2, 4, 3, 3], &device),
+        Tensor::zeros([3, 4], &device),
+        true,
+    );
 }
 
 #[test]

@@ -47,6 +47,17 @@ pub enum TrainError {
         /// The layer with the largest values.
         layers: String,
     },
+    /// A coding layer without codes.
+    #[error(
+        "no code of {layer} is other than 0 in the first batch, so that nothing is learned: its mean sparsity weight is \
+         {lambda1:.3e}; try a smaller one: model.threshold.minimum or initial of an ml-csc, model.lambda1.initial of an scn"
+    )]
+    NoCodes {
+        /// Its name.
+        layer: String,
+        /// The mean of λ₁ over its atoms.
+        lambda1: f64,
+    },
     /// Something of the run that cannot be written.
     #[error("{cause}; {advice}")]
     Unsaved {

@@ -59,7 +59,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 
 fn of_training(error: &TrainError) -> ExitCode {
     match error {
-        TrainError::Experiment(_) | TrainError::Data(_) | TrainError::Model(_) => ExitCode::from(3),
+        TrainError::Experiment(_) | TrainError::Data(_) | TrainError::Model(_) | TrainError::NoCodes { .. } => {
+            ExitCode::from(3)
+        }
         TrainError::Diverged { .. } => ExitCode::from(4),
         _ => ExitCode::FAILURE,
     }

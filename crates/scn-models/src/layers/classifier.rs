@@ -24,6 +24,15 @@ impl Classifier {
         }
     }
 
+    /// Weights and bias even between `±1/√n`, as `torch.nn.Linear` starts.
+    pub(crate) fn uniform(features: usize, classes: usize, init: &mut Initializer) -> Self {
+        let bound = (features as f64).sqrt().recip();
+        Self {
+            weight: init.uniform([classes, features], bound),
+            bias: init.uniform([classes], bound),
+        }
+    }
+
     /// `[b, n, h, w]` to `[b, classes]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let [batch, features, height, width] = x.dims();

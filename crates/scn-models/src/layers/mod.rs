@@ -2,14 +2,18 @@
 
 mod batch_norm;
 mod classifier;
+mod codes;
 mod convolution;
 pub mod residual;
 mod sparse_coding;
+pub(crate) mod step_size;
 
 pub use batch_norm::BatchNorm;
 pub use classifier::Classifier;
+pub(crate) use codes::{active_codes, relative_residual};
 pub use convolution::Convolution;
 pub use sparse_coding::{Lambda1Config, SolverConfig, SolverMethod, SparseCoding2d};
+pub use step_size::NormStep;
 
 use burn::tensor::Tensor;
 

@@ -4,26 +4,18 @@ use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 use scn_ops::{
     Convergence, ConvolutionalOptions, converged_convolutional_sparse_code2d, convolutional_sparse_code2d, convolve2d,
-    convolve2d_adjoint, dictionary_norm,
+    convolve2d_adjoint,
 };
 
 use super::CscConfig;
 use crate::initialization::{Initializer, like};
-use crate::layers::image_means;
 use crate::layers::residual::Filter;
+use crate::layers::{active_codes, image_means, relative_residual, step_size};
 use crate::roles::constrained;
 use crate::{
     CodingLayer, CodingReport, CodingSource, CodingUnit, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity,
 };
 
-/// The step size is this share of `1/‖D‖²`, as in the authors' program.
-const STEP: f64 = 0.9;
-/// Steps of power iteration from the last direction, after the dictionary has moved by one training step.
-const ITERATIONS: usize = 10;
-/// From a random start as many rounds of these steps, at most.
-const FIRST_ROUNDS: usize = 20;
-/// Fewer where a round has changed the norm by no more than this share of it.
-const SETTLED: f64 = 1e-4;
 /// Images of a batch whose codes are reported: the residual takes two convolutions.
 const REPORTED: usize = 1;
 
@@ -65,18 +57,12 @@ impl ConvolutionalCoding {
         let weight = init
             .normal([atoms, channels, kernel, kernel], 1.0)
             .map(|weight| constrained(weight, Constraint::UnitSphere));
-        let start = init.normal([1, atoms, height.div_ceil(stride), width.div_ceil(stride)], 1.0);
-        let (norm, direction) = match init.is_empty() {
-            true => (
-                Tensor::zeros([1], &init.device().clone().inner()),
-                start.val().without_autodiff(),
-            ),
-            false => settled_norm(weight.val(), start.val(), stride, sides),
-        };
+        let codes = [1, atoms, height.div_ceil(stride), width.div_ceil(stride)];
+        let (value, direction) = step_size::first(&weight, codes, stride.into(), sides, init);
         let device = init.device();
         Self {
             weight,
-            step_size: RunningState::new(like(device, step_size(norm))),
+            step_size: RunningState::new(like(device, value)),
             direction: RunningState::new(like(device, direction)),
             lambda: csc.lambda,
             options,
@@ -91,7 +77,7 @@ impl ConvolutionalCoding {
     /// Codes of `x [b, c, h, w]` with the weight `lambda` of the 1-norm, `[1]` or one value for each image `[b]`; without
     /// one, with the λ that the network was trained with.
     pub fn forward(&self, x: Tensor<4>, lambda: Option<&Tensor<1>>) -> Tensor<4> {
-        let lambda = self.lambda_or(lambda, &x);
+        let lambda = self.lambda_or(lambda, &x).reshape([-1, 1]);
         let (weight, step_size) = (self.weight.val(), self.step_size.value_sync());
         match self.implicit {
             None => convolutional_sparse_code2d(x, weight, lambda, step_size, self.options),
@@ -133,12 +119,12 @@ impl ConvolutionalCoding {
         };
         let weight = self.weight.val().without_autodiff();
         let step_size = self.step_size.value_sync().without_autodiff();
-        let [_, atoms, height, width] = codes.dims();
-        let active = codes.clone().not_equal_elem(0.0).float().sum_dim(3).sum_dim(2);
+        let [_, _, height, width] = codes.dims();
+        let active = active_codes(&codes);
         CodingReport::Images(ImageCodes {
             steps: self.implicit.is_none().then_some(self.options.steps),
             residual: natural_residual(x, weight, lambda.without_autodiff(), step_size, codes, self.options),
-            active: active.reshape([count, atoms]),
+            active,
             pixels: height * width,
         })
     }
@@ -219,20 +205,8 @@ impl Filter for ConvolutionalCoding {
 
     /// The step size follows the dictionary.
     fn refresh(self) -> Self {
-        let weight = self.weight.val();
-        let device = weight.device();
-        let (norm, direction) = dictionary_norm(
-            weight,
-            self.direction.value_sync(),
-            self.options.placement,
-            self.sides,
-            ITERATIONS,
-        );
-        self.step_size.update(like(&device, step_size(norm)));
-        self.direction.update(like(&device, direction));
-        // An update waits to be averaged with those of other threads; until then a checkpoint would not see it.
-        self.step_size.value_sync();
-        self.direction.value_sync();
+        let (weight, placement) = (self.weight.val(), self.options.placement);
+        step_size::follow(&self.step_size, &self.direction, weight, placement, self.sides);
         self
     }
 }
@@ -257,30 +231,5 @@ fn natural_residual(
         true => (moved - threshold).clamp_min(0.0),
         false => moved.clone().sign() * (moved.abs() - threshold).clamp_min(0.0),
     };
-    let norms = |values: Tensor<4>| image_means(values.powi_scalar(2)).sqrt();
-    norms(codes.clone() - next) / norms(codes).clamp_min(f64::from(f32::MIN_POSITIVE))
-}
-
-/// [`dictionary_norm`] from a random start, until it has settled.
-fn settled_norm(
-    weight: Tensor<4>,
-    mut direction: Tensor<4>,
-    stride: usize,
-    sides: [usize; 2],
-) -> (Tensor<1>, Tensor<4>) {
-    let mut last = 0.0;
-    for _ in 1..FIRST_ROUNDS {
-        let (norm, next) = dictionary_norm(weight.clone(), direction, stride, sides, ITERATIONS);
-        direction = next;
-        let value = norm.into_data().iter::<f64>().next().unwrap_or_default();
-        if (value - last).abs() <= SETTLED * value {
-            break;
-        }
-        last = value;
-    }
-    dictionary_norm(weight, direction, stride, sides, ITERATIONS)
-}
-
-fn step_size(norm: Tensor<1>) -> Tensor<1> {
-    norm.clamp_min(1e-12).recip() * STEP
+    relative_residual(codes, next)
 }

@@ -8,6 +8,24 @@ use rand_distr::{Distribution, StandardNormal};
 use scn_models::scn::Scn;
 use scn_models::sdnet::Sdnet;
 use scn_models::{Model, ModelConfig, ModelKind};
+use scn_ops::{DeviceRequest, adapter_available, open};
+
+/// The devices that train here, by name. Without an adapter wgpu is left out, and said so; where the environment variable
+/// `SCN_REQUIRE_WGPU` is set that is a failure.
+pub fn devices() -> Vec<(&'static str, Device)> {
+    let mut requests = vec![DeviceRequest::Cpu];
+    if adapter_available() {
+        requests.push(DeviceRequest::Wgpu);
+    } else {
+        assert!(
+            std::env::var_os("SCN_REQUIRE_WGPU").is_none(),
+            "SCN_REQUIRE_WGPU is set, but there is no adapter"
+        );
+        println!("skipped on wgpu: there is no adapter");
+    }
+    let opened = |request: DeviceRequest| (request.name(), open(request).unwrap());
+    requests.into_iter().map(opened).collect()
+}
 
 /// The shortest `model` table.
 pub fn config(kind: &str) -> ModelConfig {

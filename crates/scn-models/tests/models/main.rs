@@ -4,8 +4,10 @@
 mod batch_norm;
 mod coding;
 mod common;
+mod differences;
 mod gradients;
 mod initialization;
+mod ml_csc;
 mod parameters;
 mod preactivation;
 mod residual;

@@ -67,6 +67,28 @@ fn residual_networks() {
 }
 
 #[test]
+fn ml_csc() {
+    let published = "kind = \"ml-csc\"\nlayers = [[32, 4, 2, 1], [64, 4, 2, 1], [128, 4, 2, 1]]
+        convolutions = [[256, 3, 1, 1], [512, 3, 1, 2], [512, 3, 1, 2]]";
+    // That of the authors' program.
+    assert_parameters(&table(published), 3, 10, 4_005_869);
+    let with = |more: &str| table(&format!("{published}\n{more}"));
+    let dictionaries = 16 * (3 * 32 + 32 * 64 + 64 * 128);
+    // An encoder beside every dictionary instead of a step size.
+    assert_parameters(&with("pursuit = \"ml-lista\""), 3, 10, 4_005_869 - 3 + dictionaries);
+    assert_parameters(&with("step_size = \"norm\""), 3, 10, 4_005_869 - 3);
+    assert_parameters(
+        &with("threshold.per_atom = false"),
+        3,
+        10,
+        4_005_869 - 32 - 64 - 128 + 3,
+    );
+    assert_parameters(&with("threshold.learned = false"), 3, 10, 4_005_869 - 32 - 64 - 128);
+    let solved = with("pursuit = \"basis-pursuit\"\nthreshold.initial = 0.1");
+    assert_parameters(&solved, 3, 10, 4_005_869 - 3);
+}
+
+#[test]
 fn imagenet_stems() {
     // torchvision's resnet18 and resnet34.
     for (kind, expected) in [

@@ -50,7 +50,7 @@ fn the_stem_is_the_published_one() {
         non_negative: false,
         placement: 1.into(),
     };
-    let lambda = tensor(vec![0.3], [1], &device);
+    let lambda = tensor(vec![0.3], [1, 1], &device);
     let codes = convolutional_sparse_code2d(
         input,
         coding.weight.val(),

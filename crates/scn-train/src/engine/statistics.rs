@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use scn_interop::figure::figure;
-use scn_models::{CodingReport, CodingSums, Network};
+use scn_models::{CodingLayer, CodingReport, CodingSums, Network};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::loss::Counts;
@@ -120,6 +120,8 @@ const PENDING: usize = 64;
 /// added up in f64 in the order of the batches, so that figures do not depend on when that was.
 pub struct Collector {
     sums: Sums,
+    /// Images that each layer has reported of since there is this collector.
+    reported: Vec<usize>,
     pending: Vec<Pending>,
 }
 
@@ -136,6 +138,7 @@ impl Collector {
     pub fn new(sums: Sums) -> Self {
         Self {
             sums,
+            reported: Vec::new(),
             pending: Vec::new(),
         }
     }
@@ -149,7 +152,11 @@ impl Collector {
         if codes.is_empty() {
             return;
         }
-        self.pending.push(Pending::of(codes));
+        let sums: Vec<_> = codes.into_iter().map(CodingReport::sums).collect();
+        self.reported.resize(sums.len(), 0);
+        let reported = self.reported.iter_mut().zip(&sums);
+        reported.for_each(|(reported, sums)| *reported += sums.images);
+        self.pending.push(Pending::of(sums));
         if self.pending.len() >= PENDING {
             self.read_back();
         }
@@ -164,6 +171,19 @@ impl Collector {
     /// Images so far.
     pub fn images(&self) -> usize {
         self.sums.images
+    }
+
+    /// The first coding layer none of whose codes has been other than 0, for a collector that began with nothing; layers
+    /// that report of some images only do not tell.
+    pub fn silent_layer(&mut self, model: &impl Network) -> Option<CodingLayer> {
+        let images = self.images();
+        let reported = self.reported.clone();
+        let layers = model.coding_layers().into_iter().zip(&self.sums().layers);
+        let silent = |sums: &LayerSums| sums.active.iter().all(|&active| active == 0);
+        let found = layers
+            .zip(reported)
+            .find(|((_, sums), of)| *of == images && silent(sums));
+        found.map(|((layer, _), _)| layer)
     }
 
     /// The sums so far.
@@ -210,9 +230,9 @@ impl Collector {
 }
 
 impl Pending {
-    fn of(codes: Vec<CodingReport>) -> Self {
-        let sums = codes.into_iter().map(CodingReport::sums);
-        let (layers, values): (Vec<_>, Vec<_>) = sums.map(|sums| ((sums.places, sums.atoms), sums.values)).unzip();
+    fn of(sums: Vec<CodingSums>) -> Self {
+        let layers = sums.iter().map(|sums| (sums.places, sums.atoms)).collect();
+        let values = sums.into_iter().map(|sums| sums.values).collect();
         Self {
             layers,
             values: Tensor::cat(values, 0),

@@ -164,6 +164,16 @@ impl Trainer {
                 learning_rate,
                 layers: diverged.layers,
             })?;
+        // Where no code is left there are no gradients that would bring any back.
+        if self.state.step == 0
+            && let Some(layer) = self.collector.silent_layer(&self.learner.model)
+        {
+            let lambda1 = layer.lambda1.mean().into_data().iter::<f64>().next();
+            return Err(TrainError::NoCodes {
+                layer: layer.name,
+                lambda1: lambda1.unwrap_or(f64::NAN),
+            });
+        }
         self.state.step += 1;
         self.state.images += counts.images;
         Ok(())

@@ -368,3 +368,39 @@ fn a_fraction_is_rounded_and_a_count_kept() {
     assert_eq!(Validation::Fraction(0.0).images(1437), 0);
     assert_eq!(Validation::Images(200).images(1437), 200);
 }
+
+#[test]
+fn plans_that_do_not_fit_the_images() {
+    let ml_csc = |lines: &str| model(lines).replace("\"scn\"", "\"ml-csc\"");
+    refused(&[
+        (
+            ml_csc("layers = [[8, 4, 2, 1], [8, 31, 1, 7]]"),
+            &[],
+            "x.toml:5:25: model.layers[1]: found [8, 31, 1, 7], but the signals of this layer are 16×16; expected a kernel \
+             of at most 30 with this padding",
+        ),
+        (
+            ml_csc("layers = [[8, 4, 2, 1]]\nconvolutions = [[8, 3, 1, 17]]"),
+            &[],
+            "x.toml:6:17: model.convolutions[0]: found [8, 3, 1, 17], but the input of this convolution is 16×16; expected \
+             pooling of at most 16",
+        ),
+        (
+            ml_csc("threshold = { initial = 0.1, minimum = 0.2 }"),
+            &[],
+            "x.toml:5:25: model.threshold.initial: found 0.1, but model.threshold.minimum is 0.2; expected at least 0.2",
+        ),
+        (
+            ml_csc("layers = [[8, 4, 2]]"),
+            &[],
+            "x.toml:5:11: model.layers[0]: found [8, 4, 2]; expected a list of [atoms, kernel, stride, padding], at least \
+             one, with 1 to 4096 atoms, a kernel and a stride from 1 to 31 and a padding smaller than the kernel",
+        ),
+        (
+            ml_csc("pursuit = \"thresholding\"\nunfoldings = 2"),
+            &[],
+            "x.toml:6:14: model.unfoldings: found 2, but model.pursuit does not unfold; expected it with ista, fista, \
+             ml-ista, ml-fista or ml-lista only",
+        ),
+    ]);
+}

@@ -24,6 +24,11 @@ fn sdnet() -> Learner {
 }
 
 fn step(learner: &mut Learner, index: usize) -> Vec<LayerFigures> {
+    collected(learner, index).figures(&learner.model).layers
+}
+
+/// What is collected of a step.
+fn collected(learner: &mut Learner, index: usize) -> Collector {
     let pixels = (0..4 * 64)
         .map(|i| (0.7 * (i * (index + 1)) as f64).sin() as f32)
         .collect();
@@ -36,7 +41,28 @@ fn step(learner: &mut Learner, index: usize) -> Vec<LayerFigures> {
     };
     let mut collector = Collector::new(Sums::default());
     learner.step(&batch, 0.05, &mut collector).unwrap();
-    collector.figures(&learner.model).layers
+    collector
+}
+
+#[test]
+fn a_layer_without_any_code_is_told() {
+    let silent = |model: &str| {
+        let mut learner = learner(&[model]);
+        let layer = collected(&mut learner, 0).silent_layer(&learner.model);
+        layer.map(|layer| layer.name)
+    };
+    for (model, expected) in [
+        ("model={kind=\"ml-csc\", threshold.minimum=0.01}", Some("layers.1")),
+        ("model={kind=\"ml-csc\", threshold.minimum=100.0}", Some("layers.0")),
+        ("model={kind=\"ml-csc\"}", None),
+        ("model={kind=\"scn\", lambda1.initial=100.0}", Some("layers.0.coding")),
+        ("model={kind=\"scn\"}", None),
+        // It reports of one image only.
+        ("model={kind=\"sdnet18\", csc.lambda=1000.0}", None),
+        ("model={kind=\"resnet20\"}", None),
+    ] {
+        assert_eq!(silent(model).as_deref(), expected, "{model}");
+    }
 }
 
 fn named<'a>(arrays: &'a Arrays, name: &str) -> &'a [f32] {

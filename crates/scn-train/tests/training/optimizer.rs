@@ -89,7 +89,7 @@ fn data(values: &[f64], shape: Vec<usize>) -> TensorData {
 fn roles(toy: &Toy) -> Roles {
     let mut roles = Roles::default();
     let of = |group| Role { group, ..Role::WEIGHT };
-    let constraint = Constraint::NonNegative;
+    let constraint = Constraint::NON_NEGATIVE;
     roles.set(
         &toy.coding.lambda1,
         Role {

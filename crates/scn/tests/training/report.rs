@@ -83,6 +83,22 @@ fn broken_weights_are_not_saved_where_the_loss_does_not_show_them_yet() {
 }
 
 #[test]
+fn a_minimum_that_leaves_no_code_ends_training_after_the_first_batch() {
+    let bench = Bench::new();
+    let model = "model={ kind = \"ml-csc\", threshold.minimum = 50.0 }";
+    let output = bench.run(&["--out", "run", "--set", model]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(
+        stderr.contains("no code of layers.0 is other than 0 in the first batch")
+            && stderr.contains("5.000e1")
+            && stderr.contains("model.threshold.minimum"),
+        "{stderr}"
+    );
+    assert_eq!(fs::read_dir(bench.path("run/checkpoints")).unwrap().count(), 0);
+}
+
+#[test]
 fn exit_codes_of_what_cannot_start() {
     let bench = Bench::new();
     let code = |arguments: &[&str], code, says: &str| {

@@ -118,7 +118,7 @@ impl SparseCoding2d {
     pub(crate) fn roles(&self, roles: &mut Roles) {
         let role = Role {
             group: Group::Sparsity,
-            constraint: Constraint::NonNegative,
+            constraint: Constraint::NON_NEGATIVE,
             frozen: !self.learned,
             ..Role::WEIGHT
         };

@@ -45,8 +45,8 @@ struct State<T> {
     x: T,
     weight: T,
     codes: T,
-    /// Values of λ: 1, or one for each image.
-    lambdas: usize,
+    /// The shape of λ: one row or one for each image, of one value or one for each atom.
+    lambdas: [usize; 2],
     geometry: ConvGeometry,
     mu: f64,
     convergence: Convergence,
@@ -83,13 +83,8 @@ impl<B: Convolution + ConvolutionVjp> Backward<B, 3> for ImplicitCodeBackward {
             grads.register::<B>(node.id, B::float_sub(of_v, of_codes));
         }
         if let Some(node) = node_lambda {
-            let of_images = B::float_neg(image_sums::<B>(B::float_mul(v, signs)));
-            let gradient = match lambdas {
-                1 => B::float_sum(of_images),
-                _ => of_images,
-            };
-            debug_assert!(lambdas == 1 || lambdas == geometry.batch);
-            grads.register::<B>(node.id, B::float_reshape(gradient, Shape::new([lambdas])));
+            let places = B::float_neg(B::float_mul(v, signs));
+            grads.register::<B>(node.id, sum_to::<B>(places, lambdas));
         }
         if let Some(node) = node_x {
             grads.register::<B>(node.id, grad_x);
@@ -108,7 +103,7 @@ impl<B: ImplicitCode + Convolution + ConvolutionVjp, C: CheckpointStrategy> Impl
         convergence: Convergence,
     ) -> FloatTensor<Self> {
         let parents = [x.node(), weight.node(), lambda.node()];
-        let [lambdas] = lambda.shape().dims();
+        let lambdas = lambda.shape().dims();
         let (x, weight, codes) = (x.into_primitive(), weight.into_primitive(), codes.into_primitive());
         match ImplicitCodeBackward.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(
@@ -164,6 +159,20 @@ fn conjugate_gradients<B: Backend>(
         square = next;
     }
     v
+}
+
+/// `values [b, n, h, w]` summed over their places, and over images and atoms where λ has one value for all of them.
+fn sum_to<B: Backend>(values: FloatTensor<B>, [rows, columns]: [usize; 2]) -> FloatTensor<B> {
+    let [batch, atoms, height, width] = values.shape().dims();
+    debug_assert!((rows == 1 || rows == batch) && (columns == 1 || columns == atoms));
+    let places = B::float_reshape(values, Shape::new([batch, atoms, height * width]));
+    let mut sums = B::float_reshape(B::float_sum_dim(places, 2), Shape::new([batch, atoms]));
+    for (dimension, kept) in [rows, columns].into_iter().enumerate() {
+        if kept == 1 {
+            sums = B::float_sum_dim(sums, dimension);
+        }
+    }
+    sums
 }
 
 /// The sum over each image of `values [b, n, h, w]`: `[b, 1, 1, 1]`.
