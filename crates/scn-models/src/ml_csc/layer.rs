@@ -143,6 +143,11 @@ impl DictionaryLayer {
         }
     }
 
+    /// Where the atoms lie.
+    pub(super) fn placement(&self) -> Placement {
+        self.placement
+    }
+
     /// The layer's iteration, with thresholds times `factor`, `[1]` or one value for each image `[b]`; `tracked` or without
     /// gradients.
     pub(super) fn step(&self, factor: Option<&Tensor<1>>, tracked: bool) -> Step {

@@ -24,7 +24,8 @@ use crate::initialization::Initializer;
 use crate::layers::{Classifier, active_codes, image_means, relative_residual};
 use crate::network::Observer;
 use crate::{
-    CodingLayer, CodingReport, Group, ImageCodes, LayerSummary, Misfit, Network, Output, Pass, Roles, Sparsity, Unused,
+    Coded, CodingLayer, CodingReport, CodingSource, CodingUnit, Group, ImageCodes, LayerSummary, Misfit, Network,
+    Output, Pass, Roles, Sparsity, Unused,
 };
 
 /// Images of a batch whose residual is reported: it takes two convolutions a layer.
@@ -185,8 +186,19 @@ impl Network for MlCsc {
         let coding = |(i, layer): (usize, &DictionaryLayer)| CodingLayer {
             name: format!("layers.{i}"),
             lambda1: layer.lambda1(),
+            weight: layer.weight.val().without_autodiff(),
+            placement: layer.placement(),
+            unit: CodingUnit::Image,
+            source: CodingSource::Before,
         };
         self.layers.iter().enumerate().map(coding).collect()
+    }
+
+    fn coded(&self, images: Tensor<4>) -> Vec<Coded> {
+        let codes = self.codes(&images, None);
+        let inputs = std::iter::once(images).chain(codes.clone());
+        let coded = inputs.zip(codes).map(|(input, codes)| Coded { input, codes });
+        coded.collect()
     }
 
     fn sparsity(&self) -> Option<Sparsity> {
