@@ -202,6 +202,32 @@ impl<T: Value> Value for Vec<T> {
     }
 }
 
+impl<T: Value, const N: usize> Value for [T; N] {
+    type Item = Self;
+
+    fn read(value: &toml::Value) -> Result<Self, Wrong> {
+        let list = Vec::read(value)?;
+        list.try_into().map_err(|_| Wrong::expecting(Self::expected()))
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Array(self.iter().filter_map(T::write).collect()))
+    }
+
+    fn expected() -> String {
+        format!("a list of {N}, each {}", T::expected())
+    }
+
+    fn item(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn shown(&self) -> String {
+        let elements: Vec<String> = self.iter().map(T::shown).collect();
+        format!("[{}]", elements.join(", "))
+    }
+}
+
 impl<T: Value> Value for Option<T> {
     type Item = T::Item;
 

@@ -3,7 +3,7 @@
 use scn_keys::{Content, Field, Foreign, Key, OutOfRange, Problem, Value, Wrong, spec, toml};
 
 use crate::registry::{self, NetworkConfig};
-use crate::{Group, ModelError, ModelKind, Unused};
+use crate::{Conflict, Group, ModelError, ModelKind, Unused};
 
 const KIND: &str = "kind";
 const CLASSES: &str = "classes";
@@ -105,6 +105,11 @@ impl ModelConfig {
     /// The keys with values that have no effect beside those of others.
     pub fn unused(&self) -> Vec<Unused> {
         self.network.choice().unused()
+    }
+
+    /// The first value that does not go with images `[channels, height, width]` or with others.
+    pub fn conflict(&self, image: [usize; 3]) -> Option<Conflict> {
+        self.network.choice().conflict(image)
     }
 
     /// The same with the default of a key below `model`.

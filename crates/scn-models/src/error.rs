@@ -2,6 +2,8 @@
 
 use scn_keys::{Problem, Wrong};
 
+use crate::Conflict;
+
 /// Why a model was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
@@ -33,6 +35,9 @@ pub enum ModelError {
         /// What is allowed.
         expected: String,
     },
+    /// A value that does not go with the images or with other values.
+    #[error("`{}` is {}, but {}: expected {}", .0.key, .0.found, .0.because, .0.expected)]
+    Conflict(Conflict),
     /// A key or value that makes no table.
     #[error("`{key}`: {problem}")]
     Wrong {

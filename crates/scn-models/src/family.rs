@@ -24,6 +24,12 @@ pub trait Family: Network {
         Vec::new()
     }
 
+    /// What keeps a member from being built for images `[channels, height, width]`: the first value, each in its range,
+    /// that does not go with the images or with others.
+    fn conflict(_plan: &Self::Plan, _keys: &Self::Keys, _image: [usize; 3]) -> Option<Conflict> {
+        None
+    }
+
     /// Builds a member for images `[channels, height, width]`; `init` draws the initial values in a fixed order.
     fn build(plan: &Self::Plan, keys: &Self::Keys, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self;
 }
@@ -39,6 +45,19 @@ pub struct Unused {
     pub because: &'static str,
     /// What to do: what is expected instead.
     pub expected: &'static str,
+}
+
+/// A value below `model` that does not go with the images or with other values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The key, an element of a list as in `modules[1]`.
+    pub key: String,
+    /// Its value.
+    pub found: String,
+    /// What it does not go with, with the numbers: a clause.
+    pub because: String,
+    /// What is expected instead.
+    pub expected: String,
 }
 
 scn_keys::table! {
@@ -95,6 +114,7 @@ pub(crate) trait Choice {
     fn fill(&mut self);
     fn foreign(&self) -> Option<Foreign>;
     fn unused(&self) -> Vec<Unused>;
+    fn conflict(&self, image: [usize; 3]) -> Option<Conflict>;
 }
 
 impl<F: Family> Choice for Chosen<F> {
@@ -129,6 +149,10 @@ impl<F: Family> Choice for Chosen<F> {
 
     fn unused(&self) -> Vec<Unused> {
         F::unused(&self.keys)
+    }
+
+    fn conflict(&self, image: [usize; 3]) -> Option<Conflict> {
+        F::conflict(&self.member.plan, &self.keys, image)
     }
 }
 

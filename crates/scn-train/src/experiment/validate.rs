@@ -210,10 +210,18 @@ impl Checker<'_> {
             let kind = model.kind().name();
             return Err(foreign(&path, "model.kind", kind, &key.owners, &key.found, self.places));
         }
-        let Some(classes) = model.classes else { return Ok(()) };
-        let has = data.dataset.classes();
-        let with = format!("{} has {has} classes", data.dataset);
-        self.fits("model.classes", classes, classes == has, &with, || has.to_string())
+        if let Some(classes) = model.classes {
+            let has = data.dataset.classes();
+            let with = format!("{} has {has} classes", data.dataset);
+            self.fits("model.classes", classes, classes == has, &with, || has.to_string())?;
+        }
+        match model.conflict(data.image_shape()) {
+            None => Ok(()),
+            Some(conflict) => {
+                let key = format!("model.{}", conflict.key);
+                Err(self.conflict(&key, conflict.found, &conflict.because, conflict.expected))
+            }
+        }
     }
 
     fn training(&self) -> Result<(), ExperimentError> {
