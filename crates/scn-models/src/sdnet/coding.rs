@@ -9,8 +9,8 @@ use scn_ops::{
 
 use super::CscConfig;
 use crate::initialization::{Initializer, like};
-use crate::layers::image_means;
 use crate::layers::residual::Filter;
+use crate::layers::{image_means, relative_change};
 use crate::roles::constrained;
 use crate::{CodingReport, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity};
 
@@ -247,8 +247,7 @@ fn natural_residual(
         true => (moved - threshold).clamp_min(0.0),
         false => moved.clone().sign() * (moved.abs() - threshold).clamp_min(0.0),
     };
-    let norms = |values: Tensor<4>| image_means(values.powi_scalar(2)).sqrt();
-    norms(codes.clone() - next) / norms(codes).clamp_min(f64::from(f32::MIN_POSITIVE))
+    relative_change(codes, next)
 }
 
 /// [`dictionary_norm`] from a random start, until it has settled.

@@ -7,6 +7,7 @@ mod common;
 mod gradients;
 mod initialization;
 mod parameters;
+mod plan;
 mod preactivation;
 mod residual;
 mod roles;
