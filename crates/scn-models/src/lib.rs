@@ -6,6 +6,7 @@
 
 pub mod preact_resnet;
 pub mod resnet;
+pub mod sc_cnn;
 pub mod scn;
 pub mod scn_resnet;
 pub mod sdnet;
@@ -17,6 +18,7 @@ mod initialization;
 mod kind;
 pub mod layers;
 mod network;
+mod orthonormal;
 mod output;
 mod pass;
 mod registry;

@@ -111,6 +111,7 @@ families! {
     ResNet(crate::resnet::ResNet),
     Sdnet(crate::sdnet::Sdnet),
     PreactResNet(crate::preact_resnet::PreactResNet),
+    ScCnn(crate::sc_cnn::ScCnn),
 }
 
 impl Model {

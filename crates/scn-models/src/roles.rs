@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::initialization::like;
+use crate::orthonormal::orthonormal_rows;
 
 /// Parameters that the optimiser can treat apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,14 +35,18 @@ impl Group {
 }
 
 /// Where a parameter is put back to after every step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// It stays where it is.
     Free,
     /// At least 0.
     NonNegative,
+    /// At least this.
+    AtLeast(f64),
     /// Each row, a slice of the first dimension, has Euclidean norm 1.
     UnitSphere,
+    /// The rows, slices of the first dimension and no more than values in each, have Euclidean norm 1 and are orthogonal.
+    Orthonormal,
 }
 
 /// The part of a parameter in training.
@@ -89,7 +94,9 @@ impl Constraint {
         match self {
             Constraint::Free => value,
             Constraint::NonNegative => value.clamp_min(0.0),
+            Constraint::AtLeast(least) => value.clamp_min(least),
             Constraint::UnitSphere => unit_rows(value),
+            Constraint::Orthonormal => orthonormal_rows(value),
         }
     }
 }

@@ -5,9 +5,27 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use scn_models::sc_cnn::ScCnn;
 use scn_models::scn::Scn;
 use scn_models::sdnet::Sdnet;
 use scn_models::{Model, ModelConfig, ModelKind};
+use scn_ops::{DeviceRequest, adapter_available, open};
+
+/// The CPU, and wgpu where there is an adapter, by name; where the environment variable `SCN_REQUIRE_WGPU` is set there has
+/// to be one.
+pub fn devices() -> Vec<(&'static str, Device)> {
+    let mut devices = vec![("cpu", Device::flex())];
+    if adapter_available() {
+        devices.push(("wgpu", open(DeviceRequest::Wgpu).unwrap()));
+    } else {
+        assert!(
+            std::env::var_os("SCN_REQUIRE_WGPU").is_none(),
+            "SCN_REQUIRE_WGPU is set, but there is no adapter"
+        );
+        println!("skipped on wgpu: there is no adapter");
+    }
+    devices
+}
 
 /// The shortest `model` table.
 pub fn config(kind: &str) -> ModelConfig {
@@ -32,6 +50,13 @@ pub fn scn(model: &mut Model) -> &mut Scn {
     match model {
         Model::Scn(scn) => scn,
         _ => panic!("no SCN"),
+    }
+}
+
+pub fn sc_cnn(model: &mut Model) -> &mut ScCnn {
+    match model {
+        Model::ScCnn(network) => network,
+        _ => panic!("no sc-cnn"),
     }
 }
 
