@@ -165,6 +165,27 @@ fn keys_of_some_kinds_are_filled_there_and_foreign_elsewhere() {
 }
 
 #[test]
+fn lists_of_a_length_are_lists_of_that_length() {
+    let read = |text: &str| Vec::<[usize; 2]>::read(&format!("x = {text}").parse::<toml::Table>().unwrap()["x"]);
+    let rows = read("[[1, 2], [3, 4]]").unwrap();
+    assert_eq!(rows, [[1, 2], [3, 4]]);
+    assert_eq!(rows.shown(), "[[1, 2], [3, 4]]");
+    assert_eq!(Vec::<[usize; 2]>::read(&rows.write().unwrap()), Ok(rows));
+    for (text, path, expected) in [
+        ("[[1, 2], [3]]", "[1]", "a list of 2, each a whole number, at least 0"),
+        ("[[1, 2, 3]]", "[0]", "a list of 2, each a whole number, at least 0"),
+        ("[[1, -2]]", "[0][1]", "a whole number, at least 0"),
+    ] {
+        let expected = expected.to_owned();
+        let wrong = Wrong {
+            path: path.to_owned(),
+            problem: Problem::Type { expected },
+        };
+        assert_eq!(read(text), Err(wrong));
+    }
+}
+
+#[test]
 fn everything_is_told_of_a_key() {
     let fields = Outer::fields();
     assert!(matches!(&fields[6].content, Content::Table(inner) if inner.len() == 2));

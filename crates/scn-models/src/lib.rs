@@ -7,6 +7,7 @@
 pub mod ml_csc;
 pub mod preact_resnet;
 pub mod resnet;
+pub mod sc_cnn;
 pub mod scn;
 pub mod scn_resnet;
 pub mod sdnet;
@@ -18,6 +19,7 @@ mod initialization;
 mod kind;
 pub mod layers;
 mod network;
+mod orthonormal;
 mod output;
 mod pass;
 mod registry;

@@ -118,6 +118,7 @@ families! {
     Sdnet(crate::sdnet::Sdnet),
     PreactResNet(crate::preact_resnet::PreactResNet),
     MlCsc(crate::ml_csc::MlCsc),
+    ScCnn(crate::sc_cnn::ScCnn),
 }
 
 impl Model {

@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::initialization::like;
+use crate::orthonormal::orthonormal_rows;
 
 /// Parameters that the optimiser can treat apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,8 @@ pub enum Constraint {
     AtLeast(f64),
     /// Each row, a slice of the first dimension, has Euclidean norm 1.
     UnitSphere,
+    /// The rows, slices of the first dimension and no more than values in each, have Euclidean norm 1 and are orthogonal.
+    Orthonormal,
 }
 
 /// The part of a parameter in training.
@@ -93,6 +96,7 @@ impl Constraint {
             Constraint::Free => value,
             Constraint::AtLeast(least) => value.clamp_min(least),
             Constraint::UnitSphere => unit_rows(value),
+            Constraint::Orthonormal => orthonormal_rows(value),
         }
     }
 }

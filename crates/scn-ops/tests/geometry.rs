@@ -74,7 +74,7 @@ impl Layer {
 
 /// Odd and even windows, strides 1 to 3, paddings from none to beyond the window, dilations that share a factor with the
 /// stride and do not, images of one window, and an empty batch.
-const LAYERS: [Layer; 14] = [
+const LAYERS: [Layer; 17] = [
     Layer::new([2, 3, 8, 8], [5, 4], [2, 1, 1]),
     Layer::new([1, 2, 12, 9], [4, 6], [2, 0, 1]),
     Layer::new([2, 2, 4, 4], [3, 4], [1, 0, 1]),
@@ -89,6 +89,9 @@ const LAYERS: [Layer; 14] = [
     Layer::new([1, 2, 6, 8], [3, 7], [1, 3, 1]),
     Layer::new([1, 1, 11, 6], [2, 2], [4, 0, 1]),
     Layer::new([0, 2, 6, 6], [3, 4], [2, 1, 1]),
+    Layer::new([2, 3, 9, 7], [5, 3], [1, 0, 1]),
+    Layer::new([1, 2, 8, 11], [4, 5], [1, 0, 1]),
+    Layer::new([2, 9, 10, 10], [11, 3], [1, 0, 1]),
 ];
 
 /// A tensor of those values that wants a gradient.

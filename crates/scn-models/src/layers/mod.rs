@@ -13,9 +13,38 @@ pub use classifier::Classifier;
 pub(crate) use codes::{active_codes, relative_residual};
 pub use convolution::Convolution;
 pub use sparse_coding::{Lambda1Config, SolverConfig, SolverMethod, SparseCoding2d};
+pub(crate) use sparse_coding::{gram, patch_residual};
 pub use step_size::NormStep;
 
 use burn::tensor::Tensor;
+use scn_ops::Placement;
+use scn_solver::ConvGeometry;
+
+/// Largest side of the windows that a key can ask for.
+pub(crate) const MAX_KERNEL: usize = 31;
+
+/// How many windows of side `kernel` lie over an input of `sides = [h, w]`, down and across; `None` where none fits.
+pub(crate) fn windows(
+    kernel: usize,
+    placement: impl Into<Placement>,
+    [height, width]: [usize; 2],
+) -> Option<[usize; 2]> {
+    let geometry = ConvGeometry::new([1, 1, height, width], [1, 1, kernel, kernel], placement).ok()?;
+    let [_, _, rows, columns] = geometry.codes_shape();
+    Some([rows, columns])
+}
+
+/// The output `[n, h', w']` of filters `[n, c, k, k]` on an input `[c, h, w]`.
+///
+/// # Panics
+/// Where they form no layer: see [`crate::Family::misfit`].
+pub(crate) fn output_shape(weight: [usize; 4], placement: Placement, [_, height, width]: [usize; 3]) -> [usize; 3] {
+    let [filters, _, kernel, _] = weight;
+    match windows(kernel, placement, [height, width]) {
+        Some([rows, columns]) => [filters, rows, columns],
+        None => panic!("no window of side {kernel} at {placement} fits into {height}×{width}"),
+    }
+}
 
 /// The mean over each image of `values [b, c, h, w]`: `[b]`.
 pub(crate) fn image_means(values: Tensor<4>) -> Tensor<1> {

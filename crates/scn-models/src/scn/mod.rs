@@ -1,16 +1,19 @@
-//! SCN-K, the supervised deep sparse coding network (Sun, Nasrabadi & Tran, arXiv:1701.08349, section 3.4), in the
-//! order of the authors' program: in each bottleneck module a reduction layer, then an expansion layer; batch norm
-//! without learned scale and shift before each layer and once before pooling.
+//! SCN-K, the supervised deep sparse coding network (Sun, Nasrabadi & Tran, arXiv:1701.08349, section 3.4), by default in
+//! the order of the authors' program: in each bottleneck module a reduction layer, then an expansion layer; batch norm
+//! without learned scale and shift before each layer and once before pooling. Other modules, down to a single layer, are
+//! a matter of keys.
 
 mod config;
+mod plan;
 
-pub use config::ScnConfig;
+pub use config::{ModuleOrder, ScnConfig};
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use scn_ops::SolverInfo;
 
-use crate::family::{Family, Member};
+use self::plan::Planned;
+use crate::family::{Family, Member, Misfit, Unused};
 use crate::initialization::Initializer;
 use crate::layers::{BatchNorm, Classifier, SparseCoding2d};
 use crate::network::Observer;
@@ -18,15 +21,13 @@ use crate::{
     Coded, CodingLayer, CodingReport, CodingSource, Group, LayerSummary, Network, Output, Pass, Roles, Sparsity,
 };
 
-/// Width of the reduction layer and stride of each bottleneck module; its expansion layer is K times as wide.
-const MODULES: [(usize, usize); 7] = [(16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1)];
 /// ε of batch norm in the authors' program.
 const EPSILON: f64 = 1e-4;
 
 /// A deep sparse coding network.
 #[derive(Module, Debug)]
 pub struct Scn {
-    /// Fourteen layers: reduction and expansion of seven modules.
+    /// The layers of all modules: fourteen as published.
     pub layers: Vec<ScnLayer>,
     /// Batch norm before pooling.
     pub norm: BatchNorm,
@@ -51,16 +52,6 @@ impl ScnLayer {
     }
 }
 
-/// Atoms and stride of every layer.
-fn plan(width: usize, first_width: usize) -> Vec<(usize, usize)> {
-    let mut plan: Vec<_> = MODULES
-        .iter()
-        .flat_map(|&(atoms, stride)| [(atoms, stride), (atoms * width, 1)])
-        .collect();
-    plan[0].0 = first_width;
-    plan
-}
-
 impl Family for Scn {
     type Plan = ();
     type Keys = ScnConfig;
@@ -72,14 +63,36 @@ impl Family for Scn {
     }];
     const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias];
 
+    fn unused(keys: &ScnConfig) -> Vec<Unused> {
+        let defaults = ScnConfig::default();
+        let widths = [
+            ("width", keys.width, defaults.width),
+            ("first_width", keys.first_width, defaults.first_width),
+        ];
+        let changed = widths
+            .into_iter()
+            .filter(|(_, found, default)| keys.modules.is_some() && found != default);
+        let unused = |(key, found, _): (_, usize, _)| Unused {
+            key,
+            found: found.to_string(),
+            because: "model.modules says how wide every layer is",
+            expected: "one of the two",
+        };
+        changed.map(unused).collect()
+    }
+
+    fn misfit(_: &(), keys: &ScnConfig, image: [usize; 3]) -> Option<Misfit> {
+        plan::misfit(keys, image)
+    }
+
     fn build(_: &(), keys: &ScnConfig, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
         let options = keys.solver.options();
         let mut input = image[0];
         let mut layers = Vec::new();
-        for (atoms, stride) in plan(keys.width, keys.first_width) {
+        for Planned { atoms, placement, .. } in plan::plan(keys) {
             layers.push(ScnLayer {
                 norm: BatchNorm::new(input, false, EPSILON, init),
-                coding: SparseCoding2d::new(input, atoms, keys.kernel, stride, &keys.lambda1, options, init),
+                coding: SparseCoding2d::new(input, atoms, keys.kernel, placement, &keys.lambda1, options, init),
             });
             input = atoms;
         }

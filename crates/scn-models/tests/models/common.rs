@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use scn_models::sc_cnn::ScCnn;
 use scn_models::scn::Scn;
 use scn_models::sdnet::Sdnet;
 use scn_models::{Model, ModelConfig, ModelKind};
@@ -50,6 +51,13 @@ pub fn scn(model: &mut Model) -> &mut Scn {
     match model {
         Model::Scn(scn) => scn,
         _ => panic!("no SCN"),
+    }
+}
+
+pub fn sc_cnn(model: &mut Model) -> &mut ScCnn {
+    match model {
+        Model::ScCnn(network) => network,
+        _ => panic!("no sc-cnn"),
     }
 }
 

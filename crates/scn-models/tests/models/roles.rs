@@ -73,8 +73,10 @@ fn groups_are_those_that_names_told() {
                 .iter()
                 .any(|layer| *name == format!("{}.weight", layer.name));
             let expected = match role.group {
+                Group::Sparsity if kind.has("prior") => Constraint::Free,
                 Group::Sparsity => Constraint::NON_NEGATIVE,
                 Group::Weight if dictionary && kind.has("csc") => Constraint::UnitSphere,
+                Group::Weight if dictionary && kind.has("prior") => Constraint::Orthonormal,
                 Group::Weight | Group::Bias | Group::Norm => Constraint::Free,
             };
             assert_eq!(role.constraint, expected, "{kind:?} {name}");

@@ -110,5 +110,5 @@ fn keys_are_listed_in_the_order_of_older_files_with_their_kinds() {
         ["scn18", "resnet18", "resnet34", "sdnet18", "sdnet34", "sdnet18-all"]
     );
     assert_eq!(kinds("shortcuts"), ["sdnet18-all"]);
-    assert_eq!(kinds("solver"), ["scn", "scn18"]);
+    assert_eq!(kinds("solver"), ["scn", "scn18", "sc-cnn"]);
 }

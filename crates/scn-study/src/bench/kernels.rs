@@ -7,7 +7,7 @@ use scn_data::{DatasetKind, Loader, MeanSubtraction, Normalization, noise};
 use scn_models::layers::SparseCoding2d;
 use scn_models::scn::Scn;
 use scn_models::{Model, ModelConfig, ModelKind, Network as _};
-use scn_ops::{describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, workgroup_limits};
+use scn_ops::{Placement, describe, has_tile_kernels, sparse_code2d, sparse_code2d_vjp, workgroup_limits};
 use scn_solver::profile::{self, Profile};
 use scn_solver::{ConvGeometry, ForwardOptions, Method, SolverOptions};
 use scn_train::{DataConfig, EvaluationSplit, Splits, TrainError};
@@ -196,6 +196,7 @@ impl Network {
 struct Layer {
     name: String,
     geometry: ConvGeometry,
+    placement: Placement,
     x: Tensor<4>,
     weight: Tensor<4>,
     lambda1: Tensor<1>,
@@ -227,8 +228,9 @@ impl Layer {
         let (x, weight) = (x.without_autodiff(), coding.weight.val().without_autodiff());
         Self {
             name: name.into(),
-            geometry: ConvGeometry::new(x.dims(), weight.dims(), coding.stride())
+            geometry: ConvGeometry::new(x.dims(), weight.dims(), coding.placement())
                 .unwrap_or_else(|error| panic!("a layer fits its input: {error}")),
+            placement: coding.placement(),
             x,
             weight,
             lambda1: coding.lambda1.val().without_autodiff(),
@@ -237,16 +239,16 @@ impl Layer {
     }
 
     fn measure(&self, options: SolverOptions, repeats: usize, device: &Device) -> Result<Measured, StudyError> {
-        let stride = self.geometry.stride;
+        let placement = self.placement;
         let forward = || {
             let (x, weight, lambda1) = (self.x.clone(), self.weight.clone(), self.lambda1.clone());
-            sparse_code2d(x, weight, lambda1, stride, options)
+            sparse_code2d(x, weight, lambda1, placement, options)
         };
         let (codes, info) = forward();
         let grad_codes = spread(self.geometry.codes_shape(), device);
         let backward = || {
             let (x, weight) = (self.x.clone(), self.weight.clone());
-            sparse_code2d_vjp(x, weight, codes.clone(), grad_codes.clone(), stride, options)
+            sparse_code2d_vjp(x, weight, codes.clone(), grad_codes.clone(), placement, options)
         };
         let (iterations, mut residuals) = iterations_and_residuals(info.solves);
         Ok(Measured {

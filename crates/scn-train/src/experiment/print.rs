@@ -1,7 +1,7 @@
 //! An experiment written out in full.
 
-use scn_keys::{REQUIRED, Table as _};
-use toml::Table;
+use scn_keys::{KeyInfo, REQUIRED, Table as _};
+use toml::{Table, Value};
 
 use super::Experiment;
 use super::keys::keys;
@@ -20,8 +20,7 @@ impl Experiment {
         for key in keys() {
             let (parent, name) = key.path.rsplit_once('.').unwrap_or(("", &key.path));
             let value = lookup(&values, &key.path);
-            // Any other key without a value belongs to another kind of model or schedule.
-            if value.is_none() && !key.unset {
+            if value.is_none() && !(key.unset && belongs(key, &values)) {
                 continue;
             }
             if parent != table {
@@ -45,4 +44,17 @@ impl Experiment {
     pub(super) fn table(&self) -> Table {
         self.clone().with_defaults().write_table()
     }
+}
+
+/// Whether the kind that the table of kinds around a key says has it.
+fn belongs(key: &KeyInfo, values: &Table) -> bool {
+    let around = key
+        .path
+        .match_indices('.')
+        .map(|(end, _)| format!("{}.kind", &key.path[..end]));
+    let kind = around.filter_map(|kind| lookup(values, &kind)).next_back();
+    key.kinds.is_empty()
+        || kind
+            .and_then(Value::as_str)
+            .is_some_and(|kind| key.kinds.contains(&kind))
 }

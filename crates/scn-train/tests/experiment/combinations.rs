@@ -72,7 +72,7 @@ fn values_that_do_not_go_together() {
         (
             "[data]\ndataset = \"cifar10\"\n[model]\nkind = \"resnet18\"\n[model.solver]\nlambda2 = 0.1\n".to_owned(),
             &[],
-            r#"x.toml:5:1: model.solver: found a table, but model.kind is "resnet18"; expected it with model.kind = "scn" or "scn18" only"#,
+            r#"x.toml:5:1: model.solver: found a table, but model.kind is "resnet18"; expected it with model.kind = "scn" or "scn18" or "sc-cnn" only"#,
         ),
         (
             model("stem = \"imagenet\""),
@@ -83,6 +83,26 @@ fn values_that_do_not_go_together() {
             model("shortcuts = false").replace("scn", "sdnet18"),
             &[],
             r#"x.toml:5:13: model.shortcuts: found false, but model.kind is "sdnet18"; expected it with model.kind = "sdnet18-all" only"#,
+        ),
+        (
+            model("kernel = 4"),
+            &[],
+            "x.toml:5:10: model.kernel: found 4, but windows of an even side have no middle; expected an odd side, or model.padding with it",
+        ),
+        (
+            model("windows = [[16, 5], [401, 5]]").replace("\"scn\"", "\"sc-cnn\""),
+            &[],
+            "x.toml:5:21: model.windows[1]: found [401, 5], but in 16·5·5 = 400 dimensions no more atoms are orthogonal; expected at most 400 atoms, or model.dictionaries = \"free\"",
+        ),
+        (
+            model("windows = [[16, 9], [16, 9]]\n[data.augment]\ncrop = 16").replace("\"scn\"", "\"sc-cnn\""),
+            &[],
+            "x.toml:5:21: model.windows[1]: found [16, 9], but the input of the layer is 8×8; expected windows of a side of at most 8",
+        ),
+        (
+            model("l0 = 9").replace("\"scn\"", "\"sc-cnn\""),
+            &[],
+            "x.toml:5:6: model.l0: found 9, but layer 1 of model.windows has 8 atoms; expected at most 8",
         ),
         (
             model("[train.optimizer]\nnesterov = true\nmomentum = 0"),
@@ -169,6 +189,16 @@ fn values_that_change_nothing_or_cannot_be_meant() {
             model("[model.csc]\nsteps = 5\nimplicit = {}").replace("\"scn\"", "\"sdnet34\""),
             &[],
             "x.toml:6:9: model.csc.steps: found 5, but model.csc.implicit solves to its tolerance in as many steps as that takes; expected one of the two",
+        ),
+        (
+            model("width = 2\nmodules = [[16, 16, 1]]"),
+            &[],
+            "x.toml:5:9: model.width: found 2, but model.modules says how wide every layer is; expected one of the two",
+        ),
+        (
+            model("prior.minimum = 0.05\nl0 = 4").replace("\"scn\"", "\"sc-cnn\""),
+            &[],
+            "x.toml:5:1: model.prior: found { initial = 0.1, learned = true, minimum = 0.05, per_atom = true }, but model.l0 takes its place; expected one of the two",
         ),
         (
             model("").replace("\"scn\"", "\"sdnet18\""),

@@ -111,6 +111,7 @@ fn every_name_that_is_expected_is_accepted() {
                 ("model.stem", _) => "model.kind=resnet18",
                 ("model.pursuit", _) => "model={ kind = \"ml-csc\", threshold.initial = 0.1 }",
                 ("model.step_size", _) => "model.kind=ml-csc",
+                ("model.inference" | "model.dictionaries", _) => "model.kind=sc-cnn",
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",
                 _ => "seed=0",

@@ -63,6 +63,15 @@ fn every_value_can_be_written_out_and_read_again() {
         experiments.push(experiment(everything, &[&format!("train.schedule={schedule}")]));
     }
     experiments.push(experiment(
+        &model("order = \"expansion-first\"\npadding = 2\nkernel = 4\nmodules = [[0, 12, 2], [5, 0, 3]]"),
+        &[],
+    ));
+    experiments.push(experiment(
+        &model("windows = [[3, 4]]\nprior = { initial = 0.25, minimum = 0.125 }\ninference = \"full\"")
+            .replace("\"scn\"", "\"sc-cnn\""),
+        &[],
+    ));
+    experiments.push(experiment(
         &model(""),
         &[
             "model.kind=resnet110",
@@ -89,6 +98,20 @@ fn what_is_not_set_is_written_as_a_comment() {
         "{text}"
     );
     assert!(!text.contains("milestones ="), "{text}");
+    // Keys without a value are those of the kind.
+    assert!(
+        text.contains("\n# modules is not set\n") && text.contains("\norder = \"reduction-first\"\n"),
+        "{text}"
+    );
+    let other = experiment(&model(""), &["model.kind=sc-cnn"]).resolved_toml();
+    assert!(
+        other.contains("\n# l0 is not set\n") && other.contains("\nwindows = [[8, 3], [16, 3]]\n"),
+        "{other}"
+    );
+    for text in [other, experiment(&model(""), &["model.kind=resnet18"]).resolved_toml()] {
+        assert!(!text.contains("modules") && !text.contains("padding"), "{text}");
+    }
+    assert!(!text.contains("# l0") && !text.contains("prior"), "{text}");
 }
 
 #[test]

@@ -225,9 +225,24 @@ fn values_out_of_range() {
             "x.toml:5:9: model.width: found 65; expected a whole number from 1 to 64",
         ),
         (
-            model("kernel = 4"),
+            model("kernel = 32"),
             &[],
-            "x.toml:5:10: model.kernel: found 4; expected an odd whole number from 1 to 31",
+            "x.toml:5:10: model.kernel: found 32; expected a whole number from 1 to 31, odd unless model.padding is set",
+        ),
+        (
+            model("modules = [[16, 16, 1], [0, 0, 1]]"),
+            &[],
+            "x.toml:5:11: model.modules: found [[16, 16, 1], [0, 0, 1]]; expected a list of up to 256 modules [reduction, expansion, stride], such as [[16, 16, 1], [32, 32, 2]], of up to 4096 atoms and strides from 1 to 64",
+        ),
+        (
+            model("modules = [[16, 16, 1], [16, -1, 1]]"),
+            &[],
+            "x.toml:5:30: model.modules[1][1]: found -1; expected a list of up to 256 modules [reduction, expansion, stride], such as [[16, 16, 1], [32, 32, 2]], of up to 4096 atoms and strides from 1 to 64",
+        ),
+        (
+            model("modules = [[16, 16]]"),
+            &[],
+            "x.toml:5:12: model.modules[0]: found [16, 16]; expected a list of up to 256 modules [reduction, expansion, stride], such as [[16, 16, 1], [32, 32, 2]], of up to 4096 atoms and strides from 1 to 64",
         ),
         (
             model("first_width = 9223372036854775807"),

@@ -132,3 +132,35 @@ fn solves_that_end_at_their_caps_are_counted() {
     assert!(0 < *capped && *capped <= 256, "{capped}");
     assert!(0 < backward.capped && backward.capped <= 256, "{backward:?}");
 }
+
+#[test]
+fn an_sc_cnn_keeps_orthonormal_atoms_and_its_prior_after_every_step() {
+    for keys in [
+        "windows=[[9, 3], [16, 3]], prior={initial=0.06, minimum=0.05}",
+        "windows=[[9, 3], [16, 3]], prior={initial=0.06, minimum=0.05, per_atom=false}, inference=\"full\"",
+    ] {
+        let mut learner = learner(&[&format!("model={{kind=\"sc-cnn\", {keys}}}")]);
+        let mut reached = false;
+        for index in 0..8 {
+            let before = from_module(&learner.model);
+            step(&mut learner, index);
+            let after = from_module(&learner.model);
+            for (name, places) in [("layers.0", 9), ("layers.1", 81)] {
+                let weight = format!("{name}.weight");
+                assert_ne!(named(&before, &weight), named(&after, &weight), "{name} has not moved");
+                let atoms: Vec<_> = named(&after, &weight).chunks(places).collect();
+                for (i, a) in atoms.iter().enumerate() {
+                    for (j, b) in atoms.iter().enumerate() {
+                        let product: f64 = a.iter().zip(*b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                        let expected = f64::from(u8::from(i == j));
+                        assert!((product - expected).abs() < 1e-5, "step {index}, {name}: {product}");
+                    }
+                }
+                let lambdas = named(&after, &format!("{name}.lambda1"));
+                assert!(lambdas.iter().all(|&lambda| lambda >= 0.05), "{lambdas:?}");
+                reached |= lambdas.contains(&0.05);
+            }
+        }
+        assert!(reached, "{keys}: no lambda came down to its minimum");
+    }
+}

@@ -95,6 +95,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 config = config.with(key, value).map_err(|error| Usage(error.to_string()))?;
             }
         }
+        if let Some(unused) = config.unused().iter().find(|unused| unused.key == "solver") {
+            let message = "--solver, --tolerance and --max-iterations change nothing";
+            return Err(Usage(format!("{message}: {}", unused.because)).into());
+        }
     }
     let device = device::open(args.device, args.threads)?;
     let loader = Splits::evaluation(args.split, &data, description.seed, &description.normalization)?;
