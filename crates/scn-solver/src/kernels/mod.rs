@@ -6,12 +6,13 @@
 //! number of threads. Plain convolutions and batch norm run on the same tiles.
 //!
 //! Modules use those before them in this list only: `simd`, `transpose`, `aligned` and `output` (vectors and their memory), `product`,
-//! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution` and
+//! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution`, `lasso` and
 //! `sparse_coding`.
 
 mod aligned;
 mod batch_norm;
 mod convolution;
+mod lasso;
 mod normalization;
 mod output;
 mod peak;
@@ -24,6 +25,7 @@ mod transpose;
 
 pub use batch_norm::{moments, normalize, normalize_backward};
 pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradient};
+pub use lasso::{GROUP, LassoSolution, lasso};
 pub use normalization::Normalization;
 pub use peak::peak;
 pub use simd::SimdLevel;
