@@ -264,4 +264,51 @@ pub enum DataError {
         /// Number of deviations.
         deviations: usize,
     },
+    /// A folder without images.
+    #[error("{}: there are no images in this folder, nor in those below it: expected files {extensions}", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// The extensions of the files that are read.
+        extensions: String,
+    },
+    /// A file that cannot be decoded.
+    #[error("{}: cannot be read as an image: convert it to PNG or JPEG, or take it out of the folder", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: image::ImageError,
+    },
+    /// An image that no patch fits into.
+    #[error(
+        "{}: {height}×{width} pixels are fewer than the {side}×{side} of a patch: take a smaller dictionary.patch, or this \
+         image out of the folder",
+        path.display()
+    )]
+    SmallImage {
+        /// The file.
+        path: PathBuf,
+        /// Its rows.
+        height: usize,
+        /// Its columns.
+        width: usize,
+        /// Side of a patch.
+        side: usize,
+    },
+    /// An image that has nothing to learn from.
+    #[error("{}: all of its pixels are the same: take this image out of the folder", .0.display())]
+    ConstantImage(PathBuf),
+    /// Patches that do not differ.
+    #[error("all patches of {values} values are the same: there is nothing to learn from such images")]
+    NoVariance {
+        /// Values of a patch.
+        values: usize,
+    },
+    /// A covariance whose eigenvalues were not found.
+    #[error("the eigenvalues of the covariance of patches of {values} values were not found: take smaller patches")]
+    Eigenvalues {
+        /// Values of a patch.
+        values: usize,
+    },
 }

@@ -1,6 +1,6 @@
 //! Image datasets for sparse coding networks: readers of the official files, validation splits, mean
 //! subtraction, augmentation, a loader whose batches depend on nothing but the seed, and the noise corruptions of
-//! CIFAR-10-C.
+//! CIFAR-10-C, and whitened patches to learn dictionaries from.
 //!
 //! The usual way through the crate:
 //!
@@ -32,10 +32,12 @@ mod image_set;
 mod loader;
 mod noise;
 mod normalization;
+mod patches;
 mod random;
 mod sources;
 mod split;
 mod verify;
+mod whitening;
 
 pub use augmentation::{Augmentation, Transform};
 pub use catalogue::{DatasetKind, read};
@@ -47,5 +49,7 @@ pub use image_set::ImageSet;
 pub use loader::{Batch, Batches, Loader, epoch_order};
 pub use noise::noise;
 pub use normalization::{MeanSubtraction, Normalization};
+pub use patches::{Color, Draw, PatchShape, PatchSource, Pool};
 pub use split::{limit, split_validation};
 pub use verify::{ArchiveReport, FileReport, Verification, verify};
+pub use whitening::{Whitening, WhiteningKind};

@@ -27,6 +27,16 @@ pub(crate) enum Purpose {
     Noise = 6,
     /// The corruption of one image.
     Corruption = 7,
+    /// The images of an epoch of patches.
+    PatchImages = 8,
+    /// The patches that others are whitened by.
+    PatchStatistics = 9,
+    /// The patches that dictionaries start from.
+    PatchStart = 10,
+    /// The patches that dictionaries are judged by.
+    PatchEvaluation = 11,
+    /// A batch of patches.
+    Patches = 12,
 }
 
 /// The stream of one item in one epoch.

@@ -1,5 +1,7 @@
 //! Errors of training and evaluation.
 
+use std::path::PathBuf;
+
 use scn_data::DataError;
 use scn_models::ModelError;
 use scn_ops::DeviceError;
@@ -29,6 +31,32 @@ pub enum TrainError {
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A dictionary for the first layer that cannot be read.
+    #[error(
+        "first_layer.dictionary: {}: {reason}: expected a run of scn dictionary learn, or a safetensors file of atoms",
+        path.display()
+    )]
+    Dictionary {
+        /// The run or the file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A dictionary that is no weight of the first layer.
+    #[error(
+        "first_layer.dictionary: {}: its tensor is {found:?}, and {layer} takes {expected:?}: [atoms, channels, side, side]",
+        path.display()
+    )]
+    FirstLayer {
+        /// The run or the file.
+        path: PathBuf,
+        /// The shape of the dictionary.
+        found: Vec<usize>,
+        /// The layer's weight.
+        layer: String,
+        /// Its shape.
+        expected: Vec<usize>,
+    },
     /// A loss or weights that are not finite.
     #[error(
         "training diverged in epoch {epoch}, batch {batch}: the loss is {loss} with a learning rate of {learning_rate:.3e}; \

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use scn_data::DataError;
+use scn_dictionary::DictionaryError;
 use scn_study::StudyError;
 use scn_train::{ExperimentError, TrainError};
 
@@ -47,6 +48,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     if let Some(error) = error.downcast_ref::<StudyError>() {
         return of_study(error);
     }
+    if let Some(error) = error.downcast_ref::<DictionaryError>() {
+        return of_dictionary(error);
+    }
     let train = error.downcast_ref::<TrainError>();
     if error.is::<Usage>() {
         return ExitCode::from(2);
@@ -59,11 +63,31 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
 
 fn of_training(error: &TrainError) -> ExitCode {
     match error {
-        TrainError::Experiment(_) | TrainError::Data(_) | TrainError::Model(_) | TrainError::NoCodes { .. } => {
-            ExitCode::from(3)
-        }
+        TrainError::Experiment(_)
+        | TrainError::Data(_)
+        | TrainError::Model(_)
+        | TrainError::NoCodes { .. }
+        | TrainError::Dictionary { .. }
+        | TrainError::FirstLayer { .. } => ExitCode::from(3),
         TrainError::Diverged { .. } => ExitCode::from(4),
         _ => ExitCode::FAILURE,
+    }
+}
+
+fn of_dictionary(error: &DictionaryError) -> ExitCode {
+    match error {
+        DictionaryError::Train(error) => of_training(error),
+        DictionaryError::Data(_)
+        | DictionaryError::NoCodes { .. }
+        | DictionaryError::FewPatches { .. }
+        | DictionaryError::Ridge(_)
+        | DictionaryError::NoRun(_)
+        | DictionaryError::NothingSaved(_) => ExitCode::from(3),
+        DictionaryError::Orthogonal(_) => ExitCode::from(4),
+        DictionaryError::Run(_)
+        | DictionaryError::Checkpoint(_)
+        | DictionaryError::Solver(_)
+        | DictionaryError::Picture { .. } => ExitCode::FAILURE,
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn start(file: Option<File>) {
         .without_time()
         .with_target(false)
         .with_filter(terminal);
-    let ours = ["scn", "scn_train", "scn_ops"].map(|target| (target, LevelFilter::INFO));
+    let ours = ["scn", "scn_dictionary", "scn_train", "scn_ops"].map(|target| (target, LevelFilter::INFO));
     let ours = Targets::new().with_default(LevelFilter::WARN).with_targets(ours);
     let file = fmt::layer()
         .with_writer(|| LogFile)

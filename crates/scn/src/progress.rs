@@ -50,8 +50,9 @@ impl Console {
     }
 }
 
-impl Progress for Console {
-    fn epoch_started(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
+impl Console {
+    /// An epoch begins or goes on.
+    fn begin(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
         self.standing.lock().epoch_started(epoch, epochs, batch, batches);
         if let Some(bar) = &self.bar {
             bar.set_length(batches as u64);
@@ -61,12 +62,29 @@ impl Progress for Console {
         }
     }
 
-    fn step(&mut self, step: &Step) {
-        self.standing.lock().step = Some(*step);
+    /// So many batches of the epoch are done, with these figures.
+    fn advance(&mut self, batch: usize, figures: String) {
         if let Some(bar) = &self.bar {
-            bar.set_position(step.batch as u64);
-            bar.set_message(figures(step));
+            bar.set_position(batch as u64);
+            bar.set_message(figures.clone());
         }
+        self.standing.lock().step = Some((batch, figures));
+    }
+
+    /// Tells and logs something.
+    fn tell(&self, message: &str) {
+        info!("{message}");
+        self.line(message);
+    }
+}
+
+impl Progress for Console {
+    fn epoch_started(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
+        self.begin(epoch, epochs, batch, batches);
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.advance(step.batch, figures(step));
     }
 
     fn evaluating(&mut self, split: &'static str) {
@@ -90,13 +108,46 @@ impl Progress for Console {
             "epoch {epoch}/{epochs}: loss {:.4}, top-1 {:.2} %, {images_per_second:.0} images/s{validation}{capped}",
             train.loss, train.top1
         );
-        info!("{line}");
-        self.line(&line);
+        self.tell(&line);
     }
 
     fn notice(&mut self, message: &str) {
-        info!("{message}");
-        self.line(message);
+        self.tell(message);
+    }
+}
+
+impl scn_dictionary::Progress for Console {
+    fn epoch_started(&mut self, epoch: usize, epochs: usize, batch: usize, batches: usize) {
+        self.begin(epoch, epochs, batch, batches);
+    }
+
+    fn step(&mut self, batch: usize, figures: &scn_dictionary::Figures, patches_per_second: f64) {
+        let objective = figures.objective;
+        self.advance(
+            batch,
+            format!("{patches_per_second:.0} patches/s, objective {objective:.5}"),
+        );
+    }
+
+    fn epoch_finished(
+        &mut self,
+        epoch: usize,
+        train: &scn_dictionary::Figures,
+        evaluation: &scn_dictionary::Figures,
+        patches_per_second: f64,
+    ) {
+        let epochs = self.standing.lock().epochs;
+        self.tell(&format!(
+            "epoch {epoch}/{epochs}: objective {:.5}, {:.1} % active, {patches_per_second:.0} patches/s; evaluation \
+             objective {:.5}",
+            train.objective,
+            100.0 * train.activity,
+            evaluation.objective
+        ));
+    }
+
+    fn notice(&mut self, message: &str) {
+        self.tell(message);
     }
 }
 
@@ -162,7 +213,8 @@ struct Standing {
     epoch: usize,
     epochs: usize,
     batches: usize,
-    step: Option<Step>,
+    /// Batches done and their figures.
+    step: Option<(usize, String)>,
     /// The split that is evaluated.
     evaluating: Option<&'static str>,
     /// When training began in this process, and the batches of all epochs that were done then.
@@ -208,13 +260,13 @@ impl Standing {
                 None => "reading the data and building the model".to_owned(),
             };
         }
-        let batch = self.step.map_or(0, |step| step.batch);
+        let batch = self.step.as_ref().map_or(0, |(batch, _)| *batch);
         let mut line = format!("epoch {}/{}, batch {batch}/{}", self.epoch, self.epochs, self.batches);
         if let Some(split) = self.evaluating {
             line += &format!(", evaluating the {split} images");
         }
-        if let Some(step) = &self.step {
-            line += &format!(": {}", figures(step));
+        if let Some((_, figures)) = &self.step {
+            line += &format!(": {figures}");
         }
         if let Some(left) = self.left(now) {
             line += &format!(", {} left", duration(left));
@@ -225,7 +277,7 @@ impl Standing {
     /// Seconds left, at the mean speed since training began here, validation and saving included.
     fn left(&self, now: Instant) -> Option<f64> {
         let (began, before) = self.began?;
-        let done = (self.epoch - 1) * self.batches + self.step?.batch;
+        let done = (self.epoch - 1) * self.batches + self.step.as_ref()?.0;
         let made = done.checked_sub(before).filter(|&made| made > 0)?;
         let left = (self.epochs * self.batches).saturating_sub(done);
         Some(now.saturating_duration_since(began).as_secs_f64() / made as f64 * left as f64)
@@ -281,7 +333,7 @@ mod tests {
         standing.epoch_started(3, 10, 10, 100);
         assert_eq!(standing.line(now), "epoch 3/10, batch 0/100");
         let began = standing.began.unwrap().0;
-        standing.step = Some(STEP);
+        standing.step = Some((STEP.batch, figures(&STEP)));
         // Ten batches in 50 s; 780 are left.
         assert_eq!(
             standing.line(began + Duration::from_secs(50)),
@@ -327,7 +379,7 @@ mod tests {
         assert_eq!(receiver.recv().unwrap(), "reading the data and building the model");
         shared.lock().epoch_started(1, 2, 0, 30);
         while receiver.recv().unwrap() != "epoch 1/2, batch 0/30" {}
-        shared.lock().step = Some(STEP);
+        shared.lock().step = Some((STEP.batch, figures(&STEP)));
         let told = "epoch 1/2, batch 20/30: 812 images/s, loss 1.2500, top-1 50.00 %";
         while !receiver.recv().unwrap().starts_with(told) {}
         shared.lock().over = true;

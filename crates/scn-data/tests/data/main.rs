@@ -17,6 +17,7 @@ mod location;
 mod noise;
 mod normalization;
 mod npy;
+mod patches;
 mod real;
 mod split;
 mod stl10;

@@ -5,14 +5,15 @@
 //! depends on the geometry alone, and sums over the batch are taken in a fixed order: results do not depend on the
 //! number of threads. Plain convolutions and batch norm run on the same tiles.
 //!
-//! Modules use those before them in this list only: `simd`, `transpose`, `gather`, `aligned` and `output` (vectors and their memory), `product`,
-//! `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile), `convolution` and
-//! `sparse_coding`.
+//! Modules use those before them in this list only: `simd`, `transpose`, `gather`, `aligned` and `output` (vectors and their
+//! memory), `product`, `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile),
+//! `convolution`, `lasso` and `sparse_coding`.
 
 mod aligned;
 mod batch_norm;
 mod convolution;
 mod gather;
+mod lasso;
 mod normalization;
 mod output;
 mod peak;
@@ -25,6 +26,7 @@ mod transpose;
 
 pub use batch_norm::{moments, normalize, normalize_backward};
 pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradient};
+pub use lasso::{GROUP, LassoSolution, lasso};
 pub use normalization::Normalization;
 pub use peak::peak;
 pub use simd::SimdLevel;

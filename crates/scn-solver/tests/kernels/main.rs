@@ -9,6 +9,7 @@ mod batch_norm;
 mod common;
 mod convolution;
 mod fixtures;
+mod lasso;
 mod layer;
 mod refusals;
 mod scale;

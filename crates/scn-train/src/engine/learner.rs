@@ -55,7 +55,7 @@ impl<N: Network> Learner<N> {
         // The layers' reports have those of their backward solves by now.
         collector.add(&counts, codes);
         timed(Part::Optimizer, || {
-            let roles = self.model.roles();
+            let roles = self.optimizer.roles(&self.model);
             let model = self
                 .optimizer
                 .step(self.model.clone(), &roles, &gradients, learning_rate);

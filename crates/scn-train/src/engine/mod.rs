@@ -1,6 +1,7 @@
 //! Training and evaluation: a step, an epoch, a run, and the figures of each.
 
 pub(crate) mod evaluation;
+pub(crate) mod first_layer;
 pub(crate) mod learner;
 pub mod loss;
 pub(crate) mod optimizer;

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use scn_models::{Group, Role, Roles};
+use scn_models::{Group, Network, Role, Roles};
 
+use crate::engine::first_layer::freeze;
 use crate::experiment::OptimizerConfig;
 use crate::tensors::{self, Array, Arrays, TensorsError, floats};
 
@@ -20,6 +21,8 @@ pub struct Sgd {
     /// Largest global norm of the gradients; larger ones are scaled down to it.
     clip_norm: Option<f64>,
     buffers: BTreeMap<String, Tensor<1>>,
+    /// The parameter that stays as it is although its role would let it learn.
+    frozen: Option<String>,
 }
 
 impl Sgd {
@@ -29,7 +32,22 @@ impl Sgd {
             config,
             clip_norm,
             buffers: BTreeMap::new(),
+            frozen: None,
         }
+    }
+
+    /// Leaves the parameter of that name as it is from now on.
+    pub fn freeze(&mut self, name: String) {
+        self.frozen = Some(name);
+    }
+
+    /// The roles of the parameters of a network that this optimiser steps.
+    pub fn roles(&self, network: &impl Network) -> Roles {
+        let mut roles = network.roles();
+        if let Some(name) = &self.frozen {
+            freeze(network, name, &mut roles);
+        }
+        roles
     }
 
     /// One step with the given learning rate.
@@ -51,7 +69,7 @@ impl Sgd {
             gradients,
             learning_rate,
             scale,
-            path: Path::default(),
+            path: ParameterPath::default(),
         };
         module.map(&mut update)
     }
@@ -84,7 +102,7 @@ impl Sgd {
     ) -> Result<(), TensorsError> {
         let mut trainable = Trainable {
             roles,
-            path: Path::default(),
+            path: ParameterPath::default(),
             lengths: BTreeMap::new(),
         };
         module.visit(&mut trainable);
@@ -113,7 +131,7 @@ impl Sgd {
 /// Names of the trainable parameters and how many values each has.
 struct Trainable<'a> {
     roles: &'a Roles,
-    path: Path,
+    path: ParameterPath,
     lengths: BTreeMap<String, usize>,
 }
 
@@ -129,23 +147,27 @@ impl ModuleVisitor for Trainable<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if param.val().is_require_grad() && !self.roles.of(param).frozen {
             self.lengths
-                .insert(self.path.0.join("."), param.val().dims().iter().product());
+                .insert(self.path.name(), param.val().dims().iter().product());
         }
     }
 }
 
 /// Path of the parameter being visited, without the variants of enums, as in a checkpoint.
 #[derive(Default)]
-struct Path(Vec<String>);
+pub(crate) struct ParameterPath(Vec<String>);
 
-impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+impl ParameterPath {
+    pub(crate) fn name(&self) -> String {
+        self.0.join(".")
+    }
+
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.push(name.to_string());
         }
     }
 
-    fn exit(&mut self, container: &str) {
+    pub(crate) fn exit(&mut self, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.pop();
         }
@@ -179,7 +201,7 @@ struct Update<'a> {
     gradients: &'a Gradients,
     learning_rate: f64,
     scale: Option<Tensor<1>>,
-    path: Path,
+    path: ParameterPath,
 }
 
 impl Update<'_> {
@@ -217,7 +239,7 @@ impl ModuleMapper for Update<'_> {
         let Some(gradient) = param.val().grad(self.gradients) else {
             return param;
         };
-        let name = self.path.0.join(".");
+        let name = self.path.name();
         let (decay, OptimizerConfig { momentum, nesterov, .. }) = (self.decay(group), self.optimizer.config);
         let value = param.val().without_autodiff();
         let shape = value.dims();

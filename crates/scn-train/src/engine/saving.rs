@@ -9,36 +9,29 @@ use std::time::Instant;
 
 use crate::TrainError;
 use crate::experiment::RunConfig;
-use crate::runs::checkpoint::{Checkpoint, CheckpointError, LAST, PREVIOUS, State};
+use crate::runs::checkpoint::{CheckpointError, LAST, PREVIOUS, Position, Stored};
 use crate::runs::folder::{RunFolder, RunFolderError, holds_run};
 
 const SECONDS_PER_MINUTE: f64 = 60.0;
 
 /// A checkpoint as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Saved {
+pub struct Saved {
     name: &'static str,
-    epochs: usize,
-    batches: usize,
-    steps: usize,
+    position: Position,
 }
 
 impl Saved {
-    pub(crate) fn of(name: &'static str, state: &State) -> Self {
-        Self {
-            name,
-            epochs: state.epoch,
-            batches: state.batch,
-            steps: state.step,
-        }
+    /// Of that name, so far.
+    pub fn of(name: &'static str, position: Position) -> Self {
+        Self { name, position }
     }
 }
 
 impl fmt::Display for Saved {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name, epochs, batches, ..
-        } = self;
+        let Self { name, position } = self;
+        let Position { epochs, batches, .. } = position;
         let counted = |count: usize, one: &str, many: &str| match count {
             1 => format!("1 {one}"),
             _ => format!("{count} {many}"),
@@ -56,7 +49,7 @@ impl fmt::Display for Saved {
 }
 
 /// Writes the checkpoints of a run.
-pub(crate) struct Saving {
+pub struct Saving {
     /// The newest that was written or gone on from.
     newest: Option<Saved>,
     /// When [`LAST`] was written, or the run started.
@@ -65,7 +58,8 @@ pub(crate) struct Saving {
 }
 
 impl Saving {
-    pub(crate) fn new(saved: Option<Saved>, config: &RunConfig) -> Self {
+    /// Of a run that goes on from `saved`, or starts.
+    pub fn new(saved: Option<Saved>, config: &RunConfig) -> Self {
         Self {
             newest: saved,
             since: Instant::now(),
@@ -74,30 +68,25 @@ impl Saving {
     }
 
     /// Whether the last checkpoint is so old that there should be one inside the epoch.
-    pub(crate) fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         self.every_minutes > 0.0 && self.since.elapsed().as_secs_f64() >= self.every_minutes * SECONDS_PER_MINUTE
     }
 
     /// Whether [`LAST`] stands where training does.
-    pub(crate) fn is_saved(&self, state: &State) -> bool {
-        (self.newest.as_ref()).is_some_and(|saved| saved.name == LAST && saved.stands_at(state))
+    pub fn is_saved(&self, position: Position) -> bool {
+        (self.newest.as_ref()).is_some_and(|saved| saved.name == LAST && saved.position == position)
     }
 
     /// Writes a checkpoint under this name.
     ///
     /// # Errors
     /// [`TrainError::Unsaved`].
-    pub(crate) fn save(
-        &mut self,
-        run: &RunFolder,
-        name: &'static str,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), TrainError> {
+    pub fn save(&mut self, run: &RunFolder, name: &'static str, checkpoint: &impl Stored) -> Result<(), TrainError> {
         let folder = run.checkpoints();
         let previous = (name == LAST).then(|| folder.join(PREVIOUS));
         let written = checkpoint.save(&folder.join(name), previous.as_deref());
         written.map_err(|error| self.unsaved(run.path(), error.into()))?;
-        self.newest = Some(Saved::of(name, &checkpoint.state));
+        self.newest = Some(Saved::of(name, checkpoint.position()));
         if name == LAST {
             self.since = Instant::now();
         }
@@ -105,7 +94,7 @@ impl Saving {
     }
 
     /// The error of a file that cannot be written, with what was saved last and what to do.
-    pub(crate) fn unsaved(&self, run: &Path, cause: TrainError) -> TrainError {
+    pub fn unsaved(&self, run: &Path, cause: TrainError) -> TrainError {
         let kind = match &cause {
             TrainError::Checkpoint(CheckpointError::Io { source, .. })
             | TrainError::Run(RunFolderError::Io { source, .. }) => source.kind(),
@@ -129,11 +118,5 @@ impl Saving {
             cause: Box::new(cause),
             advice: format!("{saved}: {repair}, and go on with --out {} --resume", run.display()),
         }
-    }
-}
-
-impl Saved {
-    fn stands_at(&self, state: &State) -> bool {
-        (self.epochs, self.batches, self.steps) == (state.epoch, state.batch, state.step)
     }
 }

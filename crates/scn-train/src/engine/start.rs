@@ -4,13 +4,14 @@ use burn::tensor::Device;
 use scn_models::Model;
 
 use crate::TrainError;
+use crate::engine::first_layer::{first_weight, with_dictionary};
 use crate::engine::learner::Learner;
 use crate::engine::optimizer::Sgd;
 use crate::engine::progress::Progress;
 use crate::engine::saving::Saved;
 use crate::engine::splits::Splits;
 use crate::experiment::Experiment;
-use crate::runs::checkpoint::{self, LAST, Origin, State, TrainingImages};
+use crate::runs::checkpoint::{self, Checkpoint, LAST, Origin, State, TrainingImages};
 use crate::runs::environment::Environment;
 use crate::runs::folder::RunFolder;
 
@@ -34,12 +35,13 @@ impl Start {
         let parts = Parts::load(&experiment, device, environment)?;
         let model = Model::new(
             &experiment.model,
-            parts.splits.train.image_shape(),
+            parts.image(),
             classes(&experiment),
             experiment.seed,
             &parts.device,
         )?;
-        let optimizer = parts.optimizer(&experiment);
+        let model = with_dictionary(model, &experiment.first_layer, parts.image())?;
+        let optimizer = parts.optimizer(&experiment, &model);
         Ok(parts.start(experiment, model, optimizer, State::start(), None))
     }
 
@@ -56,7 +58,7 @@ impl Start {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let folder = run.checkpoints();
-        checkpoint::recover(&folder)?;
+        checkpoint::recover::<Checkpoint>(&folder)?;
         let Some(found) = checkpoint::newest(&folder)? else {
             run.truncate_metrics(0)?;
             return Self::new(experiment, device, environment);
@@ -73,10 +75,10 @@ impl Start {
                 rounding.join("; ")
             ));
         }
-        let image = parts.splits.train.image_shape();
+        let image = parts.image();
         let empty = Model::empty(&experiment.model, image, classes(&experiment), &parts.device)?;
         let model = checkpoint.restore_model(&found.path, empty)?;
-        let mut optimizer = parts.optimizer(&experiment);
+        let mut optimizer = parts.optimizer(&experiment, &model);
         checkpoint.restore_optimizer(&found.path, &mut optimizer, &model, &parts.device.clone().inner())?;
         let state = checkpoint.state.clone();
         progress.notice(&format!(
@@ -89,7 +91,7 @@ impl Start {
             checkpoint::set_aside(&folder)?;
         }
         run.truncate_metrics(state.epoch)?;
-        let saved = Saved::of(found.name, &state);
+        let saved = Saved::of(found.name, state.position());
         Ok(parts.start(experiment, model, optimizer, state, Some(saved)))
     }
 }
@@ -113,8 +115,18 @@ impl Parts {
         })
     }
 
-    fn optimizer(&self, experiment: &Experiment) -> Sgd {
-        Sgd::new(experiment.train.optimizer, experiment.train.clip_norm)
+    fn image(&self) -> [usize; 3] {
+        self.splits.train.image_shape()
+    }
+
+    fn optimizer(&self, experiment: &Experiment, model: &Model) -> Sgd {
+        let mut optimizer = Sgd::new(experiment.train.optimizer, experiment.train.clip_norm);
+        if experiment.first_layer.frozen
+            && let Some(name) = first_weight(model, self.image())
+        {
+            optimizer.freeze(name);
+        }
+        optimizer
     }
 
     fn start(self, experiment: Experiment, model: Model, optimizer: Sgd, state: State, saved: Option<Saved>) -> Start {

@@ -89,7 +89,7 @@ impl Trainer {
         while self.state.epoch < self.experiment.train.epochs {
             // A new run makes a step first, so that there is something to go on from.
             if let Some(signal) = self.stop.signal()
-                && self.saving.is_saved(&self.state)
+                && self.saving.is_saved(self.state.position())
             {
                 return Ok(Outcome::Stopped(signal));
             }
@@ -255,7 +255,7 @@ impl Trainer {
 
     /// Writes [`LAST`], unless it is up to date.
     fn save_last(&mut self) -> Result<(), TrainError> {
-        match self.saving.is_saved(&self.state) {
+        match self.saving.is_saved(self.state.position()) {
             true => Ok(()),
             false => self.save(LAST),
         }

@@ -1,13 +1,16 @@
 //! A whole experiment.
 
+use std::path::Path;
+
 use scn_models::ModelConfig;
 
-use super::{DataConfig, RunConfig, TrainConfig};
+use super::{DataConfig, ExperimentError, ExperimentFile, FirstLayerConfig, Loaded, RunConfig, TrainConfig};
 
 /// Longest name of a folder on common file systems, in bytes.
 const MAX_NAME: usize = 255;
 
-fn names_a_folder(name: &str) -> bool {
+/// Whether a folder can have this name on common systems.
+pub fn names_a_folder(name: &str) -> bool {
     !["", ".", ".."].contains(&name)
         && name.len() <= MAX_NAME
         && name.trim() == name
@@ -26,9 +29,51 @@ scn_keys::required_table! {
         pub data: DataConfig = required(),
         /// The network.
         pub model: ModelConfig = required(),
+        /// What the first layer starts from.
+        pub first_layer: FirstLayerConfig = table(),
         /// The training.
         pub train: TrainConfig = table(),
         /// The machine and the files; changes no result but for rounding.
         pub run: RunConfig = table(),
+    }
+}
+
+/// The functions of [`ExperimentFile`], which need no import here.
+impl Experiment {
+    /// [`ExperimentFile::load`].
+    ///
+    /// # Errors
+    /// [`ExperimentError`].
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
+        <Self as ExperimentFile>::load(path, overrides)
+    }
+
+    /// [`ExperimentFile::load_started`].
+    ///
+    /// # Errors
+    /// [`ExperimentError`].
+    pub fn load_started(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
+        <Self as ExperimentFile>::load_started(path, overrides)
+    }
+
+    /// [`ExperimentFile::validate`].
+    ///
+    /// # Errors
+    /// [`ExperimentError`].
+    pub fn validate(&self) -> Result<(), ExperimentError> {
+        ExperimentFile::validate(self)
+    }
+
+    /// [`resolved_toml`](super::resolved_toml).
+    pub fn resolved_toml(&self) -> String {
+        super::resolved_toml(self)
+    }
+
+    /// [`same_training`](super::same_training).
+    ///
+    /// # Errors
+    /// One line `key was …, is …` for each difference.
+    pub fn same_training(&self, other: &Experiment) -> Result<(), Vec<String>> {
+        super::same_training(self, other)
     }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use toml::de::{DeTable, Error as TomlError};
 use toml::{Table, Value};
 
-use scn_keys::{Problem, Table as _, Wrong};
+use scn_keys::{Problem, Wrong};
 
 use super::error::ExperimentError;
-use super::keys::{children, expected, info, keys, names};
+use super::keys::{Schema, names};
 use super::places::{Places, join, position};
 use super::{Experiment, suggestion};
 
@@ -18,67 +18,108 @@ const QUOTED: usize = 60;
 
 /// An experiment and the file it was loaded from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
+pub struct Loaded<E = Experiment> {
     /// The experiment, checked, overrides applied and every default written out.
-    pub experiment: Experiment,
+    pub experiment: E,
     /// The text of the file, as it is.
     pub source: String,
 }
 
-impl Experiment {
+/// A kind of experiment file. Its keys are stated by [`scn_keys`], and this is what they say no more than together.
+pub trait ExperimentFile: scn_keys::Table + Clone + PartialEq {
+    /// Its keys.
+    fn schema() -> &'static Schema;
+
+    /// The key `name`, which is empty where the file's own name is to be taken.
+    fn name_mut(&mut self) -> &mut String;
+
+    /// Refuses what no build took.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Value`] and [`ExperimentError::Conflict`] with the key.
+    fn check(&self, places: &Places) -> Result<(), ExperimentError>;
+
+    /// Refuses values that change nothing, or that cannot be meant. A default that is written out says no more than one
+    /// that is not: experiments that are written in full load.
+    ///
+    /// # Errors
+    /// As [`ExperimentFile::check`].
+    fn check_effects(&self, places: &Places) -> Result<(), ExperimentError>;
+
+    /// The experiment with every default written out that depends on other values.
+    #[must_use]
+    fn with_defaults(self) -> Self;
+
+    /// The experiment without values that change nothing; older builds took them.
+    #[must_use]
+    fn without_unused(self) -> Self;
+
+    /// Whether a key says where and how long a run is worked on, and not what comes of it.
+    fn is_of_the_machine(key: &str) -> bool;
+
     /// Loads an experiment file. Each override is `key=value` with a dotted key; the value is TOML, or a text that is
     /// not TOML and stands for itself (`run.device=cpu`). Later overrides win.
     ///
     /// # Errors
     /// [`ExperimentError`] with the key and its line and column in the file, or the override.
-    pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
-        let (loaded, places) = Self::load_any(path, overrides)?;
+    fn load(path: &Path, overrides: &[String]) -> Result<Loaded<Self>, ExperimentError> {
+        let (loaded, places) = load_any::<Self>(path, overrides)?;
         loaded.experiment.check_effects(&places)?;
         Ok(loaded)
     }
 
-    /// As [`Experiment::load`], for an experiment that a run was started with: what changes nothing, and what older
+    /// As [`ExperimentFile::load`], for an experiment that a run was started with: what changes nothing, and what older
     /// builds took although it could not be meant, is no reason to lose the run. Values that change nothing become
     /// their defaults.
     ///
     /// # Errors
-    /// As [`Experiment::load`].
-    pub fn load_started(path: &Path, overrides: &[String]) -> Result<Loaded, ExperimentError> {
-        let (loaded, _) = Self::load_any(path, overrides)?;
+    /// As [`ExperimentFile::load`].
+    fn load_started(path: &Path, overrides: &[String]) -> Result<Loaded<Self>, ExperimentError> {
+        let (loaded, _) = load_any::<Self>(path, overrides)?;
         let experiment = loaded.experiment.without_unused();
         Ok(Loaded { experiment, ..loaded })
     }
 
-    fn load_any(path: &Path, overrides: &[String]) -> Result<(Loaded, Places), ExperimentError> {
-        let source = read(path)?;
-        let syntax = |error| syntax(path, &source, &error);
-        let mut places = Places::new(path, &source, DeTable::parse(&source).map_err(syntax)?.get_ref());
-        if let Some((key, digits)) = places.too_large()
-            && info(key).is_some()
-        {
-            return Err(ExperimentError::Value {
-                place: places.value(key),
-                key: key.to_owned(),
-                found: digits.to_owned(),
-                expected: expected(key),
-                suggestion: None,
-            });
-        }
-        let mut table: Table = toml::from_str(&source).map_err(syntax)?;
-        for argument in overrides {
-            apply(argument, &mut table, &mut places)?;
-        }
-        refuse_unknown_keys(&table, &places)?;
-        refuse_missing_keys(&table, &places)?;
-
-        let mut experiment = Experiment::read_table(&table).map_err(|wrong| unreadable(wrong, &table, &places))?;
-        if !table.contains_key("name") {
-            experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        }
-        experiment.check(&places)?;
-        let experiment = experiment.with_defaults();
-        Ok((Loaded { experiment, source }, places))
+    /// Checks every value and what goes together; [`ExperimentFile::load`] has done so.
+    ///
+    /// # Errors
+    /// As [`ExperimentFile::check`].
+    fn validate(&self) -> Result<(), ExperimentError> {
+        self.check(&Places::default())?;
+        self.check_effects(&Places::default())
     }
+}
+
+fn load_any<E: ExperimentFile>(path: &Path, overrides: &[String]) -> Result<(Loaded<E>, Places), ExperimentError> {
+    let schema = E::schema();
+    let source = read(path)?;
+    let syntax = |error| syntax(path, &source, &error);
+    let mut places = Places::new(path, &source, DeTable::parse(&source).map_err(syntax)?.get_ref());
+    if let Some((key, digits)) = places.too_large()
+        && schema.info(key).is_some()
+    {
+        return Err(ExperimentError::Value {
+            place: places.value(key),
+            key: key.to_owned(),
+            found: digits.to_owned(),
+            expected: schema.expected(key),
+            suggestion: None,
+        });
+    }
+    let mut table: Table = toml::from_str(&source).map_err(syntax)?;
+    for argument in overrides {
+        apply(argument, &mut table, &mut places)?;
+    }
+    refuse_unknown_keys(schema, &table, &places)?;
+    refuse_missing_keys(schema, &table, &places)?;
+
+    let mut experiment = E::read_table(&table).map_err(|wrong| unreadable(schema, wrong, &table, &places))?;
+    if !table.contains_key("name") {
+        *experiment.name_mut() = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    experiment.check(&places)?;
+    let experiment = experiment.with_defaults();
+    Ok((Loaded { experiment, source }, places))
 }
 
 /// The text of a file.
@@ -149,9 +190,9 @@ fn apply(argument: &str, table: &mut Table, places: &mut Places) -> Result<(), E
 }
 
 /// Refuses the first key of the file that does not exist.
-fn refuse_unknown_keys(table: &Table, places: &Places) -> Result<(), ExperimentError> {
+fn refuse_unknown_keys(schema: &Schema, table: &Table, places: &Places) -> Result<(), ExperimentError> {
     let mut unknown = Vec::new();
-    collect_unknown_keys(table, "", &mut unknown);
+    collect_unknown_keys(schema, table, "", &mut unknown);
     let Some((table, name)) = unknown
         .into_iter()
         .min_by_key(|(table, name)| places.order(&join(table, name)))
@@ -161,34 +202,34 @@ fn refuse_unknown_keys(table: &Table, places: &Places) -> Result<(), ExperimentE
     let key = join(&table, &name);
     Err(ExperimentError::UnknownKey {
         place: places.key(&key),
-        expected: format!("one of `{}`", children(&table).join("`, `")),
-        suggestion: suggestion::key(&table, &name),
+        expected: format!("one of `{}`", schema.children(&table).join("`, `")),
+        suggestion: suggestion::key(schema, &table, &name),
         key,
     })
 }
 
-fn collect_unknown_keys(table: &Table, path: &str, unknown: &mut Vec<(String, String)>) {
+fn collect_unknown_keys(schema: &Schema, table: &Table, path: &str, unknown: &mut Vec<(String, String)>) {
     for (name, value) in table {
         let key = join(path, name);
-        if info(&key).is_some() {
+        if schema.info(&key).is_some() {
             continue;
         }
-        if children(&key).is_empty() {
+        if schema.children(&key).is_empty() {
             unknown.push((path.to_owned(), name.clone()));
         } else if let Value::Table(inner) = value {
-            collect_unknown_keys(inner, &key, unknown);
+            collect_unknown_keys(schema, inner, &key, unknown);
         }
     }
 }
 
-fn refuse_missing_keys(root: &Table, places: &Places) -> Result<(), ExperimentError> {
-    let required = keys().iter().filter(|key| key.is_required());
+fn refuse_missing_keys(schema: &'static Schema, root: &Table, places: &Places) -> Result<(), ExperimentError> {
+    let required = schema.keys().iter().filter(|key| key.is_required());
     for (table, key) in required.filter_map(|key| key.path.rsplit_once('.')) {
         let present = root
             .get(table)
             .is_some_and(|value| value.get(key).is_some() || !value.is_table());
         if !present {
-            let expected = expected(&format!("{table}.{key}"));
+            let expected = schema.expected(&format!("{table}.{key}"));
             return Err(ExperimentError::Missing {
                 place: places.key(table),
                 table,
@@ -201,7 +242,12 @@ fn refuse_missing_keys(root: &Table, places: &Places) -> Result<(), ExperimentEr
 }
 
 /// The error of a value that does not fit its field, or of a key that does not belong to the kind of its table.
-fn unreadable(Wrong { path, problem }: Wrong, table: &Table, places: &Places) -> ExperimentError {
+fn unreadable(
+    schema: &'static Schema,
+    Wrong { path, problem }: Wrong,
+    table: &Table,
+    places: &Places,
+) -> ExperimentError {
     if let Problem::Foreign { kind, owners, found } = problem {
         let kinds = path
             .rsplit_once('.')
@@ -209,7 +255,7 @@ fn unreadable(Wrong { path, problem }: Wrong, table: &Table, places: &Places) ->
         return foreign(&path, &kinds, kind, &owners, &found, places);
     }
     let found = lookup(table, &path);
-    let expected = expected(&path);
+    let expected = schema.expected(&path);
     let name = found.and_then(Value::as_str);
     ExperimentError::Value {
         place: places.value(&path),

@@ -1,16 +1,19 @@
 //! Where the keys of an experiment stand: in the file, or in which override.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use scn_keys::Foreign;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Place;
+use super::error::{ExperimentError, Place};
+use super::load::{ExperimentFile, foreign};
 
-/// The places of all keys. The default knows of none: an experiment made by a program.
+/// The places of all keys, and refusals that name them. The default knows of no place: an experiment made by a program.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub struct Places {
     source: Option<Source>,
     overrides: Vec<(String, String)>,
 }
@@ -50,8 +53,75 @@ impl Places {
     }
 
     /// The place of a key's value; where the key is absent, that of the innermost table around it.
-    pub(crate) fn value(&self, key: &str) -> Box<Place> {
+    pub fn value(&self, key: &str) -> Box<Place> {
         self.find(key, |[_, value]| *value)
+    }
+
+    /// Refuses the first value that is out of the range of its key.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Value`].
+    pub fn refuse_out_of_range<E: ExperimentFile>(&self, experiment: &E) -> Result<(), ExperimentError> {
+        match experiment.out_of_range().into_iter().next() {
+            None => Ok(()),
+            Some(wrong) => Err(ExperimentError::Value {
+                place: self.value(&wrong.path),
+                expected: E::schema().expected(&wrong.path),
+                key: wrong.path,
+                found: wrong.found,
+                suggestion: None,
+            }),
+        }
+    }
+
+    /// Refuses a key of other kinds of the table that it lies in, whose kind is the value of the key `kinds`.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Conflict`].
+    pub fn refuse_foreign(
+        &self,
+        table: &str,
+        kinds: &str,
+        kind: &str,
+        key: Option<Foreign>,
+    ) -> Result<(), ExperimentError> {
+        match key {
+            None => Ok(()),
+            Some(key) => {
+                let path = join(table, key.name);
+                Err(foreign(&path, kinds, kind, &key.owners, &key.found, self))
+            }
+        }
+    }
+
+    /// Refuses a value that does not go with another, unless it is `allowed`.
+    ///
+    /// # Errors
+    /// [`ExperimentError::Conflict`].
+    pub fn fits(
+        &self,
+        key: &str,
+        found: impl Display,
+        allowed: bool,
+        with: &str,
+        expected: impl FnOnce() -> String,
+    ) -> Result<(), ExperimentError> {
+        if allowed {
+            Ok(())
+        } else {
+            Err(self.conflict(key, found.to_string(), with, expected()))
+        }
+    }
+
+    /// The error of a value that does not go with another.
+    pub fn conflict(&self, key: &str, found: String, with: &str, expected: String) -> ExperimentError {
+        ExperimentError::Conflict {
+            place: self.value(key),
+            key: key.to_owned(),
+            found,
+            with: with.to_owned(),
+            expected,
+        }
     }
 
     /// Sorts keys as they stand in the file, those of overrides last.

@@ -3,7 +3,7 @@
 use scn_keys::{Content, Field, REQUIRED};
 use scn_models::ModelKind;
 
-use super::keys::below;
+use super::keys::{EXPERIMENT, Schema};
 
 const HEAD: &str = "\
 # Keys of an experiment file
@@ -18,11 +18,18 @@ An experiment file is TOML. `scn config print FILE` writes one out in full, `scn
 /// Every key of an experiment file with its meaning, its values and its default.
 pub fn reference() -> String {
     let mut text = HEAD.to_owned();
-    write_table("", "", below(""), &mut text);
+    text += &reference_of(&EXPERIMENT);
     text += "\n## Networks\n\n| `model.kind` | network |\n| --- | --- |\n";
     for kind in ModelKind::all() {
         text += &format!("| `{}` | {} |\n", kind.name(), kind.doc());
     }
+    text
+}
+
+/// The tables of a kind of experiment file.
+pub fn reference_of(schema: &Schema) -> String {
+    let mut text = String::new();
+    write_table("", "", schema.below(""), &mut text);
     text
 }
 

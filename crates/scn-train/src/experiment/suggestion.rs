@@ -1,6 +1,6 @@
 //! The name that may have been meant.
 
-use super::keys::{children, keys};
+use super::keys::Schema;
 
 /// Names of keys in PyTorch and timm.
 const KEY_ALIASES: [(&str, &str); 13] = [
@@ -63,12 +63,12 @@ fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// The key that may have been meant by the unknown `name` in `table`: by its name alone if in the same table, else
 /// dotted. One that `name` begins there goes before one of this name elsewhere.
-pub(super) fn key(table: &str, name: &str) -> Option<String> {
+pub(super) fn key(schema: &Schema, table: &str, name: &str) -> Option<String> {
     let name = KEY_ALIASES
         .iter()
         .find(|(alias, _)| *alias == name)
         .map_or(name, |(_, key)| key);
-    let siblings = children(table);
+    let siblings = schema.children(table);
     if siblings.contains(&name) {
         return Some(name.to_owned());
     }
@@ -76,15 +76,18 @@ pub(super) fn key(table: &str, name: &str) -> Option<String> {
     if let Some(sibling) = siblings.iter().copied().find(begun) {
         return Some(sibling.to_owned());
     }
-    let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
+    fn last(path: &str) -> &str {
+        path.rsplit('.').next().unwrap_or(path)
+    }
     let elsewhere = |name: &str| {
-        keys()
+        schema
+            .keys()
             .iter()
             .map(|key| key.path.as_str())
             .find(|path| last(path) == name)
     };
     let found = elsewhere(name).or_else(|| nearest(name, siblings));
     found
-        .or_else(|| elsewhere(nearest(name, keys().iter().map(|key| last(&key.path)))?))
+        .or_else(|| elsewhere(nearest(name, schema.keys().iter().map(|key| last(&key.path)))?))
         .map(str::to_owned)
 }

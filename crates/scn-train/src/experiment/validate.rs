@@ -2,35 +2,32 @@
 
 use std::fmt::Display;
 
-use scn_keys::Table;
+use scn_keys::Table as _;
 use scn_models::Group;
 
 use super::data::{DataConfig, MIN_IMAGES};
 use super::error::ExperimentError;
-use super::keys::expected;
-use super::load::foreign;
+use super::keys::{EXPERIMENT, Schema};
+use super::load::ExperimentFile;
 use super::places::Places;
-use super::{Experiment, ScheduleKind, Validation};
+use super::{Experiment, FirstLayerConfig, ScheduleKind, Validation};
 
-impl Experiment {
-    /// Checks every value and what goes together; [`Experiment::load`] has done so.
-    ///
-    /// # Errors
-    /// [`ExperimentError::Value`] and [`ExperimentError::Conflict`] with the key.
-    pub fn validate(&self) -> Result<(), ExperimentError> {
-        self.check(&Places::default())?;
-        self.check_effects(&Places::default())
+impl ExperimentFile for Experiment {
+    fn schema() -> &'static Schema {
+        &EXPERIMENT
     }
 
-    /// The experiment with every default written out that depends on other values.
-    pub(super) fn with_defaults(mut self) -> Self {
+    fn name_mut(&mut self) -> &mut String {
+        &mut self.name
+    }
+
+    fn with_defaults(mut self) -> Self {
         self.model = self.model.with_defaults(self.data.dataset.classes());
         self.train.schedule = self.train.schedule.with_defaults();
         self
     }
 
-    /// The experiment without values that change nothing; older builds took them.
-    pub(super) fn without_unused(mut self) -> Self {
+    fn without_unused(mut self) -> Self {
         for unused in self.model.unused() {
             self.model = self.model.without(unused.key);
         }
@@ -40,12 +37,17 @@ impl Experiment {
         optimizer.decay_norm |= !groups.contains(&Group::Norm);
         let augment = &mut self.data.augment;
         augment.per_batch &= augment.flip || augment.shift > 0 || augment.crop.is_some();
+        if self.first_layer.dictionary.is_none() {
+            self.first_layer = FirstLayerConfig::default();
+        }
         self
     }
 
-    /// Refuses values that change nothing, or that cannot be meant. A default that is written out says no more than one
-    /// that is not: experiments that are written in full load.
-    pub(super) fn check_effects(&self, places: &Places) -> Result<(), ExperimentError> {
+    fn is_of_the_machine(key: &str) -> bool {
+        ["name", "data.dir"].contains(&key) || key.starts_with("run.")
+    }
+
+    fn check_effects(&self, places: &Places) -> Result<(), ExperimentError> {
         let checker = Checker {
             experiment: self,
             places,
@@ -53,16 +55,16 @@ impl Experiment {
         checker.augmentation()?;
         checker.batch()?;
         checker.unused()?;
+        checker.first_layer()?;
         checker.decay()
     }
 
-    /// Refuses what no build took.
-    pub(super) fn check(&self, places: &Places) -> Result<(), ExperimentError> {
+    fn check(&self, places: &Places) -> Result<(), ExperimentError> {
         let checker = Checker {
             experiment: self,
             places,
         };
-        checker.ranges()?;
+        places.refuse_out_of_range(self)?;
         checker.images()?;
         checker.model()?;
         checker.training()?;
@@ -76,19 +78,6 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn ranges(&self) -> Result<(), ExperimentError> {
-        match self.experiment.out_of_range().into_iter().next() {
-            None => Ok(()),
-            Some(wrong) => Err(ExperimentError::Value {
-                place: self.places.value(&wrong.path),
-                expected: expected(&wrong.path),
-                key: wrong.path,
-                found: wrong.found,
-                suggestion: None,
-            }),
-        }
-    }
-
     fn images(&self) -> Result<(), ExperimentError> {
         let data = &self.experiment.data;
         let info = data.dataset.info();
@@ -182,6 +171,23 @@ impl Checker<'_> {
         }
     }
 
+    fn first_layer(&self) -> Result<(), ExperimentError> {
+        let layer = &self.experiment.first_layer;
+        let default = FirstLayerConfig::default();
+        let with = "there is no first_layer.dictionary";
+        let only = || "it with first_layer.dictionary only".to_owned();
+        let there = layer.dictionary.is_some();
+        let form = format!("{:?}", layer.form.name());
+        self.fits(
+            "first_layer.form",
+            form,
+            there || layer.form == default.form,
+            with,
+            only,
+        )?;
+        self.fits("first_layer.frozen", true, there || !layer.frozen, with, only)
+    }
+
     /// Refuses to leave without decay what the network does not have.
     fn decay(&self) -> Result<(), ExperimentError> {
         let Experiment { model, train, .. } = self.experiment;
@@ -205,11 +211,9 @@ impl Checker<'_> {
 
     fn model(&self) -> Result<(), ExperimentError> {
         let Experiment { model, data, .. } = self.experiment;
-        if let Some(key) = model.foreign() {
-            let path = format!("model.{}", key.name);
-            let kind = model.kind().name();
-            return Err(foreign(&path, "model.kind", kind, &key.owners, &key.found, self.places));
-        }
+        let kind = model.kind().name();
+        self.places
+            .refuse_foreign("model", "model.kind", kind, model.foreign())?;
         if let Some(misfit) = model.misfit(data.image_shape()) {
             return Err(self.conflict(
                 &format!("model.{}", misfit.key),
@@ -241,11 +245,10 @@ impl Checker<'_> {
         let train = &self.experiment.train;
         let schedule = &train.schedule;
 
-        if let Some(key) = schedule.foreign(schedule.kind.name()) {
-            let path = format!("train.schedule.{}", key.name);
-            let (kind, kinds) = (schedule.kind.name(), "train.schedule.kind");
-            return Err(foreign(&path, kinds, kind, &key.owners, &key.found, self.places));
-        }
+        let kind = schedule.kind.name();
+        let foreign = schedule.foreign(kind);
+        self.places
+            .refuse_foreign("train.schedule", "train.schedule.kind", kind, foreign)?;
 
         let epochs = train.epochs;
         let with = format!("train.epochs is {epochs}");
@@ -287,7 +290,7 @@ impl Checker<'_> {
         let milestones = self.experiment.train.schedule.milestones.as_deref().unwrap_or_default();
         if milestones.is_empty() {
             let kind = "train.schedule.kind is \"milestones\"";
-            return Err(self.conflict(KEY, "none".to_owned(), kind, expected(KEY).to_owned()));
+            return Err(self.conflict(KEY, "none".to_owned(), kind, EXPERIMENT.expected(KEY).to_owned()));
         }
         for (index, &milestone) in milestones.iter().enumerate() {
             let key = format!("{KEY}[{index}]");
@@ -303,7 +306,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Refuses a value that does not go with another.
+    /// [`Places::fits`].
     fn fits(
         &self,
         key: &str,
@@ -312,20 +315,11 @@ impl Checker<'_> {
         with: &str,
         expected: impl FnOnce() -> String,
     ) -> Result<(), ExperimentError> {
-        if allowed {
-            Ok(())
-        } else {
-            Err(self.conflict(key, found.to_string(), with, expected()))
-        }
+        self.places.fits(key, found, allowed, with, expected)
     }
 
+    /// [`Places::conflict`].
     fn conflict(&self, key: &str, found: String, with: &str, expected: String) -> ExperimentError {
-        ExperimentError::Conflict {
-            place: self.places.value(key),
-            key: key.to_owned(),
-            found,
-            with: with.to_owned(),
-            expected,
-        }
+        self.places.conflict(key, found, with, expected)
     }
 }

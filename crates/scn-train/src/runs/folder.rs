@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::experiment::{Experiment, Loaded};
+use crate::experiment::{Experiment, ExperimentFile, Loaded, resolved_toml, same_training};
 use crate::runs::atomic::{is_there, write_file};
 use crate::runs::checkpoint::LAST;
 
@@ -109,7 +109,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`RunFolder::check_new`], and [`RunFolderError::Locked`].
-    pub fn create(path: &Path, loaded: &Loaded) -> Result<Self, RunFolderError> {
+    pub fn create<E: ExperimentFile>(path: &Path, loaded: &Loaded<E>) -> Result<Self, RunFolderError> {
         Self::check_new(path)?;
         let missing = path
             .ancestors()
@@ -143,12 +143,12 @@ impl RunFolder {
         }
     }
 
-    fn write(path: &Path, loaded: &Loaded) -> Result<(), RunFolderError> {
+    fn write<E: ExperimentFile>(path: &Path, loaded: &Loaded<E>) -> Result<(), RunFolderError> {
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(io_error(&checkpoints, "create the folder"))?;
         let files = [
             (EXPERIMENT, loaded.source.clone()),
-            (RESOLVED, loaded.experiment.resolved_toml()),
+            (RESOLVED, resolved_toml(&loaded.experiment)),
         ];
         for (name, text) in files {
             let file = path.join(name);
@@ -169,12 +169,12 @@ impl RunFolder {
     /// # Errors
     /// [`RunFolderError::NothingToResume`], [`RunFolderError::Changed`] where the experiment would train something
     /// else, [`RunFolderError::Locked`], [`RunFolderError::Io`].
-    pub fn resume(path: &Path, experiment: &Experiment) -> Result<Self, RunFolderError> {
+    pub fn resume<E: ExperimentFile>(path: &Path, experiment: &E) -> Result<Self, RunFolderError> {
         if !holds_run(path) {
             return Err(RunFolderError::NothingToResume(path.to_path_buf()));
         }
-        let started = Self::experiment(path)?;
-        if let Err(differences) = started.same_training(experiment) {
+        let started: E = Self::started(path)?;
+        if let Err(differences) = same_training(&started, experiment) {
             return Err(RunFolderError::Changed {
                 folder: path.to_path_buf(),
                 differences,
@@ -194,8 +194,16 @@ impl RunFolder {
     /// # Errors
     /// [`RunFolderError::Content`] where `resolved.toml` cannot be understood.
     pub fn experiment(path: &Path) -> Result<Experiment, RunFolderError> {
+        Self::started(path)
+    }
+
+    /// As [`RunFolder::experiment`], of any kind.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Content`] where `resolved.toml` is none of that kind.
+    pub fn started<E: ExperimentFile>(path: &Path) -> Result<E, RunFolderError> {
         let file = path.join(RESOLVED);
-        Experiment::load_started(&file, &[])
+        E::load_started(&file, &[])
             .map(|loaded| loaded.experiment)
             .map_err(|error| RunFolderError::Content {
                 path: file,

@@ -3,5 +3,5 @@
 pub(crate) mod atomic;
 pub mod checkpoint;
 pub(crate) mod environment;
-pub(crate) mod exact;
+pub mod exact;
 pub(crate) mod folder;

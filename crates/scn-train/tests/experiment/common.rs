@@ -93,7 +93,7 @@ pub fn leaves(path: &str, table: &toml::Table) -> Vec<(String, toml::Value)> {
     found
 }
 
-/// The experiment files of the repository; `comparisons()` has the others.
+/// The experiment files of the repository that train networks; `comparisons()` has the comparison files.
 pub fn configs() -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")];
     let mut files = Vec::new();
@@ -107,7 +107,11 @@ pub fn configs() -> Vec<PathBuf> {
             }
         }
     }
-    files.retain(|path| path.parent().is_none_or(|folder| !folder.ends_with("compare")));
+    let others = ["compare", "dictionary"];
+    files.retain(|path| {
+        path.parent()
+            .is_none_or(|folder| !others.iter().any(|name| folder.ends_with(name)))
+    });
     files.sort();
     files
 }

@@ -20,6 +20,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
         seed,
         data,
         model,
+        first_layer,
         train,
         run,
     } = loaded.experiment;
@@ -41,6 +42,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert_eq!((scn.keys.width, scn.keys.first_width, scn.keys.kernel), (1, 16, 3));
     assert_eq!(scn.keys.solver, SolverConfig::default());
     assert_eq!(scn.keys.solver.options(), SolverOptions::default());
+    assert_eq!((first_layer.dictionary, first_layer.frozen), (None, false));
     assert_eq!((train.epochs, train.label_smoothing, train.clip_norm), (200, 0.0, None));
     let optimizer = &train.optimizer;
     assert_eq!(

@@ -118,8 +118,9 @@ fn what_is_not_set_is_written_as_a_comment() {
 fn the_reference_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/keys.md");
     let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    // Behind it are the keys of dictionaries, which a test of `scn config keys` compares.
     assert!(
-        page == reference(),
+        page.starts_with(&reference()),
         "docs/keys.md is not what the keys say of themselves: run `scn config keys > docs/keys.md`"
     );
     for key in keys() {

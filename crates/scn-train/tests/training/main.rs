@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod common;
+mod first_layer;
 mod learner;
 mod losses;
 mod optimizer;

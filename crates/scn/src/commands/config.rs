@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use scn_train::{Experiment, ExperimentError, compared_experiments, reference};
+use scn_dictionary::{DictionaryExperiment, is_dictionary_experiment};
+use scn_train::{Experiment, ExperimentError, ExperimentFile, compared_experiments, reference, resolved_toml};
 
 use crate::exit::BadInput;
 use crate::output::print;
@@ -66,14 +67,28 @@ struct Print {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Check(args) => check(&args)?,
-        Action::Print(args) => print(
-            &Experiment::load(&args.experiment, &args.set)?
-                .experiment
-                .resolved_toml(),
-        )?,
-        Action::Keys => print(&reference())?,
+        Action::Print(args) => print(&in_full(&args.experiment, &args.set)?)?,
+        Action::Keys => print(&keys())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The reference page of the keys of all kinds of experiment files.
+fn keys() -> String {
+    format!(
+        "{}\n# Keys of a dictionary's experiment file\n\nA file with a table `[dictionary]` is for \
+         `scn dictionary learn`.\n{}",
+        reference(),
+        scn_dictionary::reference()
+    )
+}
+
+fn in_full(path: &Path, overrides: &[String]) -> Result<String, ExperimentError> {
+    if is_dictionary_experiment(path) {
+        let loaded = DictionaryExperiment::load(path, overrides)?;
+        return Ok(resolved_toml(&loaded.experiment));
+    }
+    Ok(Experiment::load(path, overrides)?.experiment.resolved_toml())
 }
 
 fn check(args: &Check) -> anyhow::Result<()> {
@@ -102,6 +117,9 @@ fn check(args: &Check) -> anyhow::Result<()> {
 }
 
 fn check_file(path: &Path, overrides: &[String]) -> Result<(), ExperimentError> {
+    if is_dictionary_experiment(path) {
+        return DictionaryExperiment::load(path, overrides).map(|_| ());
+    }
     let files = compared_experiments(path)?.unwrap_or_else(|| vec![path.to_path_buf()]);
     files
         .iter()

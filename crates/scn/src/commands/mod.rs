@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod device;
+pub(crate) mod dictionary;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;

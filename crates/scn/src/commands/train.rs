@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use burn::tensor::Device;
+use scn_dictionary::is_dictionary_experiment;
 use scn_train::{
     Environment, Experiment, Loaded, Outcome, Report, RunFolder, RunFolderError, Start, StopFlag, Trainer,
     default_path, holds_run, newest_run,
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 use tracing::info;
 
 use crate::arguments::RUNS;
+use crate::exit::BadInput;
 use crate::progress::Console;
 use crate::stderr::say;
 use crate::{device, exit, log, output, signals};
@@ -49,6 +51,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_flag()?;
     log::start(None);
+    if is_dictionary_experiment(&args.experiment) {
+        let file = args.experiment.display();
+        let message = format!("{file}: this is the experiment of a dictionary: scn dictionary learn {file}");
+        return Err(BadInput(message).into());
+    }
     let loaded = match args.resume {
         true => Experiment::load_started(&args.experiment, &args.set)?,
         false => Experiment::load(&args.experiment, &args.set)?,

@@ -57,6 +57,16 @@ fn config_check_checks_every_file() {
 }
 
 #[test]
+fn the_reference_page_is_what_config_keys_prints() {
+    let page = std::fs::read_to_string(root().join("docs/keys.md")).unwrap();
+    assert!(
+        succeed(&["config", "keys"]) == page,
+        "run `scn config keys > docs/keys.md`"
+    );
+    assert_contains(&page, &["## `[dictionary]`", "`fast-ica`", "## `[first_layer]`"]);
+}
+
+#[test]
 fn every_shipped_experiment_is_accepted() {
     let mut folders = vec![root().join("configs")];
     let mut paths = Vec::new();

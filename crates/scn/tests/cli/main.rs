@@ -10,6 +10,7 @@ mod bench;
 mod compare;
 mod config;
 mod data;
+mod dictionary;
 mod gpu_report;
 mod import;
 mod predict;

@@ -19,15 +19,50 @@ const NAMES: [&str; 3] = [LAST, PREVIOUS, BEST];
 /// A [`LAST`] that could not be used; nothing reads it.
 const DAMAGED: &str = "damaged";
 
+/// What checkpoints of one kind of run hold.
+pub trait Stored: Sized {
+    /// Writes it to `path`, whole or not at all; a checkpoint that is there becomes `previous`, if given.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`].
+    fn save(&self, path: &Path, previous: Option<&Path>) -> Result<(), CheckpointError>;
+
+    /// Reads and verifies the checkpoint in folder `path`.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] with the file that is missing, damaged, not readable or not understood.
+    fn load(path: &Path) -> Result<Self, CheckpointError>;
+
+    /// The steps made by the checkpoint in folder `path`, of which nothing else is read.
+    ///
+    /// # Errors
+    /// As [`Stored::load`].
+    fn steps(path: &Path) -> Result<usize, CheckpointError>;
+
+    /// How far it is.
+    fn position(&self) -> Position;
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Whole epochs.
+    pub epochs: usize,
+    /// Batches of the next one.
+    pub batches: usize,
+    /// Steps in all.
+    pub steps: usize,
+}
+
 /// A checkpoint that was chosen.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct Found<C = Checkpoint> {
     /// [`LAST`], [`PREVIOUS`] or [`BEST`].
     pub name: &'static str,
     /// Its folder.
     pub path: PathBuf,
     /// What it holds.
-    pub checkpoint: Checkpoint,
+    pub checkpoint: C,
     /// Those that would have been chosen before it.
     pub passed_over: Vec<PassedOver>,
 }
@@ -41,7 +76,7 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-impl Found {
+impl<C> Found<C> {
     /// What the user is to be told: why another checkpoint is used than was to be expected.
     pub fn notices(&self) -> impl Iterator<Item = String> {
         let name = self.name;
@@ -56,22 +91,32 @@ impl Found {
 /// [`CheckpointError::NoneUsable`] where there are checkpoints but none is good, [`CheckpointError::Unreadable`] where
 /// one may be good.
 pub fn newest(folder: &Path) -> Result<Option<Found>, CheckpointError> {
+    newest_of(folder)
+}
+
+/// As [`newest`], of any kind of run.
+///
+/// # Errors
+/// As [`newest`].
+pub fn newest_of<C: Stored>(folder: &Path) -> Result<Option<Found<C>>, CheckpointError> {
     // What is wrong with some, with their places in NAMES.
     let mut reasons = Vec::new();
     let mut candidates = Vec::new();
     for (rank, name) in NAMES.into_iter().enumerate() {
-        let Some(path) = place(folder, name)? else { continue };
-        match damage(files::state(&path))? {
-            Ok(state) => candidates.push((state.step, rank, name, path)),
+        let Some(path) = place::<C>(folder, name)? else {
+            continue;
+        };
+        match damage(C::steps(&path))? {
+            Ok(steps) => candidates.push((steps, rank, name, path)),
             Err(reason) => reasons.push((rank, reason)),
         }
     }
     // Stable: of equals the first stays the first.
-    candidates.sort_by_key(|(step, ..)| std::cmp::Reverse(*step));
+    candidates.sort_by_key(|(steps, ..)| std::cmp::Reverse(*steps));
     // Those that are newer than the one chosen, or may be, were passed over.
     let mut newer = Vec::new();
     for (_, rank, name, path) in candidates {
-        match damage(Checkpoint::load(&path))? {
+        match damage(C::load(&path))? {
             Ok(checkpoint) => {
                 newer.extend(reasons.into_iter().filter(|(other, _)| *other < rank));
                 newer.sort();
@@ -106,7 +151,7 @@ pub fn newest(folder: &Path) -> Result<Option<Found>, CheckpointError> {
 /// # Errors
 /// As [`newest`].
 pub fn preferred(folder: &Path) -> Result<Option<Found>, CheckpointError> {
-    let path = place(folder, BEST)?;
+    let path = place::<Checkpoint>(folder, BEST)?;
     let wrong = match &path {
         None => None,
         Some(path) => match damage(Checkpoint::load(path))? {
@@ -139,7 +184,7 @@ pub fn preferred(folder: &Path) -> Result<Option<Found>, CheckpointError> {
 ///
 /// # Errors
 /// [`CheckpointError::Io`], [`CheckpointError::Unreadable`].
-pub(crate) fn recover(folder: &Path) -> Result<(), CheckpointError> {
+pub fn recover<C: Stored>(folder: &Path) -> Result<(), CheckpointError> {
     for name in NAMES {
         let path = folder.join(name);
         let io = |source| CheckpointError::Io {
@@ -148,7 +193,7 @@ pub(crate) fn recover(folder: &Path) -> Result<(), CheckpointError> {
             source,
         };
         if !is_there(&path)
-            && let Some(left) = place(folder, name)?
+            && let Some(left) = place::<C>(folder, name)?
         {
             fs::rename(&left, &path).map_err(io)?;
             sync_parent(&path).map_err(io)?;
@@ -164,7 +209,7 @@ pub(crate) fn recover(folder: &Path) -> Result<(), CheckpointError> {
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
-pub(crate) fn set_aside(folder: &Path) -> Result<(), CheckpointError> {
+pub fn set_aside(folder: &Path) -> Result<(), CheckpointError> {
     let (last, aside) = (folder.join(LAST), folder.join(DAMAGED));
     if !is_there(&last) {
         return Ok(());
@@ -181,7 +226,7 @@ pub(crate) fn set_aside(folder: &Path) -> Result<(), CheckpointError> {
 
 /// Where a checkpoint lies: under its name, or, where an exchange was interrupted between two renames, beside it, the new
 /// one before the old one. What is not whole there counts for nothing.
-fn place(folder: &Path, name: &str) -> Result<Option<PathBuf>, CheckpointError> {
+fn place<C: Stored>(folder: &Path, name: &str) -> Result<Option<PathBuf>, CheckpointError> {
     let path = folder.join(name);
     match path.symlink_metadata() {
         Ok(_) => return Ok(Some(path)),
@@ -193,7 +238,7 @@ fn place(folder: &Path, name: &str) -> Result<Option<PathBuf>, CheckpointError> 
         }
     }
     for left in [part(&path), retired(&path)] {
-        if files::has_manifest(&left) && damage(Checkpoint::load(&left))?.is_ok() {
+        if files::has_manifest(&left) && damage(C::load(&left))?.is_ok() {
             return Ok(Some(left));
         }
     }

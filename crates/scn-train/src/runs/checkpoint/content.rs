@@ -8,14 +8,21 @@ use scn_data::Normalization;
 use scn_models::{ModelConfig, Network};
 use serde::{Deserialize, Serialize};
 
+use super::choice::{Position, Stored};
 use super::error::CheckpointError;
-use super::files::{MODEL, OPTIMIZER};
+use super::files::{Files, json, read_files, write_files};
 use super::origin::Origin;
 use crate::engine::optimizer::Sgd;
 use crate::engine::statistics::Sums;
 use crate::experiment::DataConfig;
 use crate::runs::exact;
 use crate::tensors::{self, Arrays, TensorsError};
+
+const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+const DESCRIPTION: &str = "model.json";
+const ORIGIN: &str = "origin.json";
 
 /// Where training stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +68,15 @@ impl State {
             train_loss: None,
             validation_top1: None,
             best_top1: None,
+        }
+    }
+
+    /// How far training is.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            epochs: self.epoch,
+            batches: self.batch,
+            steps: self.step,
         }
     }
 }
@@ -122,7 +138,73 @@ impl Description {
     }
 }
 
+impl Stored for Checkpoint {
+    fn save(&self, path: &Path, previous: Option<&Path>) -> Result<(), CheckpointError> {
+        let mut files = vec![
+            (MODEL, tensors::to_safetensors(&self.model)),
+            (OPTIMIZER, tensors::to_safetensors(&self.optimizer)),
+            (STATE, json(&self.state)),
+            (DESCRIPTION, json(&self.description)),
+        ];
+        files.extend(self.origin.as_ref().map(|origin| (ORIGIN, json(origin))));
+        write_files(path, previous, files)
+    }
+
+    fn load(path: &Path) -> Result<Self, CheckpointError> {
+        read_files(path, |files| {
+            let description: Description = files.parsed(DESCRIPTION)?;
+            description
+                .check()
+                .map_err(|reason| files.content(DESCRIPTION, reason))?;
+            let origin = match files.has(ORIGIN) {
+                true => Some(files.parsed::<Origin>(ORIGIN)?),
+                false => None,
+            };
+            Ok(Self {
+                model: files.arrays(MODEL)?,
+                optimizer: files.arrays(OPTIMIZER)?,
+                state: files.parsed(STATE)?,
+                description,
+                origin,
+            })
+        })
+    }
+
+    fn steps(path: &Path) -> Result<usize, CheckpointError> {
+        read_files(path, |files| files.parsed::<State>(STATE)).map(|state| state.step)
+    }
+
+    fn position(&self) -> Position {
+        self.state.position()
+    }
+}
+
+/// SHA-256 of the weights of the checkpoint in folder `path` in hexadecimal digits, as its manifest says; the weights are
+/// not read.
+///
+/// # Errors
+/// [`CheckpointError`] where there is no manifest, or none that can be understood.
+pub fn weights_sha256(path: &Path) -> Result<String, CheckpointError> {
+    Files::open(path)?.sha256(MODEL).map(str::to_owned)
+}
+
 impl Checkpoint {
+    /// [`Stored::save`], which needs no import here.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`].
+    pub fn save(&self, path: &Path, previous: Option<&Path>) -> Result<(), CheckpointError> {
+        Stored::save(self, path, previous)
+    }
+
+    /// [`Stored::load`], which needs no import here.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] with the file that is missing, damaged, not readable or not understood.
+    pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+        <Self as Stored>::load(path)
+    }
+
     /// Restores a model from the checkpoint, which was loaded from `path`.
     ///
     /// # Errors
@@ -142,8 +224,9 @@ impl Checkpoint {
         model: &impl Network,
         device: &Device,
     ) -> Result<(), CheckpointError> {
+        let roles = optimizer.roles(model);
         optimizer
-            .restore(model, &model.roles(), &self.optimizer, device)
+            .restore(model, &roles, &self.optimizer, device)
             .map_err(unfit(path, OPTIMIZER))
     }
 }

@@ -23,9 +23,10 @@ mod error;
 mod files;
 mod origin;
 
-pub use choice::{BEST, Found, LAST, PREVIOUS, PassedOver, newest, preferred};
-pub(crate) use choice::{recover, set_aside};
-pub use content::{Checkpoint, Description, State};
+pub use choice::{
+    BEST, Found, LAST, PREVIOUS, PassedOver, Position, Stored, newest, newest_of, preferred, recover, set_aside,
+};
+pub use content::{Checkpoint, Description, State, weights_sha256};
 pub use error::CheckpointError;
-pub use files::weights_sha256;
+pub use files::{Contents, Files, json, read_files, write_files};
 pub use origin::{Origin, TrainingImages};

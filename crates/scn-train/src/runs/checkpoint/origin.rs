@@ -93,9 +93,36 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Whether going on with what is here continues what was begun in the checkpoint at `path`, of which this is the
+    /// origin and whose experiment has these `differences`. Returns what may change the last bits only.
+    ///
+    /// # Errors
+    /// [`CheckpointError::OtherTraining`] where the result would be another one's.
+    pub fn compare(&self, path: &Path, differences: Vec<String>, now: &Origin) -> Result<Vec<String>, CheckpointError> {
+        let other = |differences, advice| CheckpointError::OtherTraining {
+            path: path.to_path_buf(),
+            differences,
+            advice,
+        };
+        if !differences.is_empty() {
+            return Err(other(differences, "put this run's own checkpoint back"));
+        }
+        let (was, is) = (&self.training, &now.training);
+        if was != is {
+            let of = |training: &TrainingImages| {
+                let short = training.sha256.get(..16).unwrap_or(&training.sha256);
+                format!("{} (SHA-256 {short}…)", training.images)
+            };
+            let differences = vec![format!("the training images were {}, are {}", of(was), of(is))];
+            return Err(other(differences, "bring the data back that it was trained on"));
+        }
+        Ok(self.rounding(now))
+    }
+}
+
 impl Checkpoint {
-    /// Whether training `experiment` with what is here goes on with what was begun in this checkpoint, which was loaded
-    /// from `path`. Returns what may change the last bits only. Nothing is compared where the checkpoint has no origin.
+    /// [`Origin::compare`] of training `experiment`. Nothing is compared where the checkpoint has no origin.
     ///
     /// # Errors
     /// [`CheckpointError::OtherTraining`] where the result would be another network's.
@@ -108,11 +135,6 @@ impl Checkpoint {
         let Some(origin) = &self.origin else {
             return Ok(Vec::new());
         };
-        let other = |differences, advice| CheckpointError::OtherTraining {
-            path: path.to_path_buf(),
-            differences,
-            advice,
-        };
         let Description { model, data, seed, .. } = &self.description;
         let stored = Experiment {
             model: model.clone(),
@@ -120,18 +142,7 @@ impl Checkpoint {
             seed: *seed,
             ..experiment.clone()
         };
-        if let Err(differences) = stored.same_training(experiment) {
-            return Err(other(differences, "put this run's own checkpoint back"));
-        }
-        let (was, is) = (&origin.training, &now.training);
-        if was != is {
-            let of = |training: &TrainingImages| {
-                let short = training.sha256.get(..16).unwrap_or(&training.sha256);
-                format!("{} (SHA-256 {short}…)", training.images)
-            };
-            let differences = vec![format!("the training images were {}, are {}", of(was), of(is))];
-            return Err(other(differences, "bring the data back that it was trained on"));
-        }
-        Ok(origin.rounding(now))
+        let differences = stored.same_training(experiment).err().unwrap_or_default();
+        origin.compare(path, differences, now)
     }
 }
