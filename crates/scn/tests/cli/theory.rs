@@ -82,7 +82,7 @@ fn a_run_is_studied_and_the_report_stored_with_it() {
         2,
         &["--images 100000", "test images"],
     );
-    refused(&["theory", text(&run), "--noise", "-1"], 2, &["--noise"]);
+    refused(&["theory", text(&run), "--noise=-1"], 2, &["--noise"]);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn of_layer(layer: &LayerReport) -> String {
         "coherence                  {:.6}{at}\n\
          ½(1 + 1/μ), ⅓(1 + 1/μ)     {}, {}\n\
          stripe norm, patch norm    {}, {} ({patch})\n\
-         |Γmin|, |Γmax|             {}, {:.4}\n\
+         |Γmin|, |Γmax|             {}, {}\n\
          guarantees                 for each {}: coherence {:.6}, {} non-zeros\n",
         layer.coherence,
         number(layer.uniqueness_bound, 3),
@@ -143,14 +143,14 @@ fn of_layer(layer: &LayerReport) -> String {
         layer
             .smallest_code
             .map_or_else(|| "-".into(), |smallest| format!("{smallest:.2e}")),
-        layer.largest_code,
+        number(Some(layer.largest_code), 4),
         layer.guarantees.unit,
         layer.guarantees.coherence,
         layer.guarantees.stripe_norm,
     );
     let condition = |name: &str, condition: &Condition, rest: String| {
         let Condition { bound, holds, excess } = condition;
-        let by = excess.map_or_else(String::new, |excess| format!(", {excess:+.3} from it"));
+        let by = excess.map_or_else(String::new, |excess| format!(", {} above it", number(Some(excess), 3)));
         format!("{name:<26} {}: bound {}{by}{rest}\n", yes(*holds), number(*bound, 3))
     };
     let [least, most] = layer.thresholding.beta_interval;

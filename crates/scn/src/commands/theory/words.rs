@@ -2,9 +2,16 @@
 
 use scn_study::theory::coherence::Pair;
 
+/// A number from this magnitude on is written with an exponent.
+const LARGE: f64 = 1e6;
+
 /// A number, or `-`.
 pub(super) fn number(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
+    match value {
+        None => "-".into(),
+        Some(value) if value.abs() < LARGE => format!("{value:.digits$}"),
+        Some(value) => format!("{value:.digits$e}"),
+    }
 }
 
 /// `yes` or `no`.
