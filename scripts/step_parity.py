@@ -39,8 +39,8 @@ IMAGES = 10
 STILL = 1e-30
 LEARNING_RATE, MOMENTUM = 0.005, 0.9
 STEPS = 2
-# Away from 0, where every published threshold starts.
-THRESHOLD = 0.002
+# Away from 0, where every published threshold starts; the deepest of the initial codes are smaller than 0.002.
+THRESHOLD = -0.002
 # Of losses relative to the loss, of gradients and weights relative to the largest of a tensor.
 TOLERANCE = 1e-4
 
@@ -74,6 +74,7 @@ def write_dataset(folder: Path) -> tuple:
 
 def train(arguments: argparse.Namespace, pursuit: str, folder: Path, out: str, learning_rate: float, epochs: int) -> Path:
     settings = {
+        "run.device": arguments.device,
         "data.dir": json.dumps(str(folder)),
         "data.train_images": IMAGES,
         "data.test_images": IMAGES,
@@ -87,7 +88,7 @@ def train(arguments: argparse.Namespace, pursuit: str, folder: Path, out: str, l
         "train.schedule": '{ kind = "constant" }',
     }
     words = [arguments.scn, "train", ROOT / "configs" / "cifar10" / f"{MODELS[pursuit]}.toml"]
-    words += ["--out", folder / out, "--device", arguments.device]
+    words += ["--out", folder / out]
     for key, value in settings.items():
         words += ["--set", f"{key}={value}"]
     result = subprocess.run(words, capture_output=True, text=True)

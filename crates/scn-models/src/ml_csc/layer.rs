@@ -242,8 +242,16 @@ impl DictionaryLayer {
         }
     }
 
-    /// With codes `output [n, h', w']`, found by `pursuit` with so many unfoldings.
-    pub(super) fn summary(&self, name: &str, output: [usize; 3], pursuit: Pursuit, unfoldings: usize) -> LayerSummary {
+    /// With codes `output [n, h', w']`, found by `pursuit` with so many unfoldings; `deeper`, where the signal is that of a
+    /// layer before, which the way down needs.
+    pub(super) fn summary(
+        &self,
+        name: &str,
+        output: [usize; 3],
+        pursuit: Pursuit,
+        unfoldings: usize,
+        deeper: bool,
+    ) -> LayerSummary {
         let [atoms, channels, kernel, _] = self.weight.val().dims();
         let weights = atoms * channels * kernel * kernel;
         let convolution = (weights * output[1] * output[2]) as u64;
@@ -254,8 +262,8 @@ impl DictionaryLayer {
         let (of_rule, each) = match &self.rule {
             Rule::Learned(_) => (1, 2),
             Rule::Norm(_) | Rule::Solved(_) => (0, 2),
-            // The signal of the weight and of the encoder, and the convolutions with both.
-            Rule::Encoder(_) => (weights, 4),
+            // The signals of the weight and, on the way down, of the encoder, and the convolutions with both.
+            Rule::Encoder(_) => (weights, if deeper { 4 } else { 3 }),
         };
         let solver_iteration = match &self.rule {
             Rule::Solved(_) => 2 * convolution,

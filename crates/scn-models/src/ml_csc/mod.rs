@@ -161,7 +161,7 @@ impl Network for MlCsc {
         let mut layers = Vec::new();
         for (i, (layer, codes)) in self.layers.iter().zip(&shapes.codes).enumerate() {
             let name = format!("layers.{i}");
-            layers.push(layer.summary(&name, *codes, self.keys.pursuit, self.unfoldings()));
+            layers.push(layer.summary(&name, *codes, self.keys.pursuit, self.unfoldings(), i > 0));
         }
         let mut input = shapes.codes.last().copied().unwrap_or(image);
         for (i, (convolution, output)) in self.convolutions.iter().zip(shapes.convolutions).enumerate() {

@@ -7,6 +7,8 @@ use scn_ops::{
 };
 
 /// How a layer makes codes of signals, and better codes of codes.
+// A network has a few at a time: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Step {
     /// By steps of the proximal gradient method.
     Proximal(ProximalStep),

@@ -86,6 +86,18 @@ fn ml_csc() {
     assert_parameters(&with("threshold.learned = false"), 3, 10, 4_005_869 - 32 - 64 - 128);
     let solved = with("pursuit = \"basis-pursuit\"\nthreshold.initial = 0.1");
     assert_parameters(&solved, 3, 10, 4_005_869 - 3);
+    // An estimate and six unfoldings of two convolutions each; then the plain ones at 4×4, 4×4 and 2×2, and the classifier.
+    let of = |config: &ModelConfig| {
+        let model = Model::empty(config, [3, 32, 32], 10, &Device::flex()).unwrap();
+        model.summary("it", [3, 32, 32]).convolution()
+    };
+    let [first, second, third] = [3 * 32 * 256, 32 * 64 * 64, 64 * 128 * 16].map(|places| 16 * places);
+    let plain = 9 * (128 * 256 * 16 + 256 * 512 * 16 + 512 * 512 * 4) + 512 * 10;
+    assert_eq!(of(&table(published)), 13 * (first + second + third) + plain);
+    assert_eq!(of(&with("pursuit = \"thresholding\"")), first + second + third + plain);
+    // Four with encoders, but for the first layer, which has no layer before it to tell of.
+    let encoders = 19 * first + 25 * (second + third) + plain;
+    assert_eq!(of(&with("pursuit = \"ml-lista\"")), encoders);
 }
 
 #[test]
