@@ -3,7 +3,7 @@
 use scn_keys::{Content, Field, Foreign, Key, OutOfRange, Problem, Value, Wrong, spec, toml};
 
 use crate::registry::{self, NetworkConfig};
-use crate::{Group, ModelError, ModelKind, Unused};
+use crate::{Group, Misfit, ModelError, ModelKind, Unused};
 
 const KIND: &str = "kind";
 const CLASSES: &str = "classes";
@@ -105,6 +105,11 @@ impl ModelConfig {
     /// The keys with values that have no effect beside those of others.
     pub fn unused(&self) -> Vec<Unused> {
         self.network.choice().unused()
+    }
+
+    /// The first key whose value goes with neither the others nor images `[channels, height, width]`.
+    pub fn misfit(&self, image: [usize; 3]) -> Option<Misfit> {
+        self.network.choice().misfit(image)
     }
 
     /// The same with the default of a key below `model`.

@@ -2,6 +2,8 @@
 
 use scn_keys::{Problem, Wrong};
 
+use crate::Misfit;
+
 /// Why a model was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
@@ -33,6 +35,9 @@ pub enum ModelError {
         /// What is allowed.
         expected: String,
     },
+    /// A value that goes with neither the others nor the images.
+    #[error("`{}` is {}, but {}: expected {}", .0.key, .0.found, .0.with, .0.expected)]
+    Misfit(Misfit),
     /// A key or value that makes no table.
     #[error("`{key}`: {problem}")]
     Wrong {

@@ -24,6 +24,12 @@ pub trait Family: Network {
         Vec::new()
     }
 
+    /// The first key whose value goes with neither the others nor images `[channels, height, width]`: a plan that is not
+    /// feasible, say.
+    fn misfit(_plan: &Self::Plan, _keys: &Self::Keys, _image: [usize; 3]) -> Option<Misfit> {
+        None
+    }
+
     /// Builds a member for images `[channels, height, width]`; `init` draws the initial values in a fixed order.
     fn build(plan: &Self::Plan, keys: &Self::Keys, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self;
 }
@@ -39,6 +45,19 @@ pub struct Unused {
     pub because: &'static str,
     /// What to do: what is expected instead.
     pub expected: &'static str,
+}
+
+/// A key below `model` whose value does not go with others or with the images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The key, with the place in a list, as in `layers[2]`.
+    pub key: String,
+    /// Its value.
+    pub found: String,
+    /// What it does not go with: a clause.
+    pub with: String,
+    /// What would.
+    pub expected: String,
 }
 
 scn_keys::table! {
@@ -95,6 +114,7 @@ pub(crate) trait Choice {
     fn fill(&mut self);
     fn foreign(&self) -> Option<Foreign>;
     fn unused(&self) -> Vec<Unused>;
+    fn misfit(&self, image: [usize; 3]) -> Option<Misfit>;
 }
 
 impl<F: Family> Choice for Chosen<F> {
@@ -129,6 +149,10 @@ impl<F: Family> Choice for Chosen<F> {
 
     fn unused(&self) -> Vec<Unused> {
         F::unused(&self.keys)
+    }
+
+    fn misfit(&self, image: [usize; 3]) -> Option<Misfit> {
+        F::misfit(&self.member.plan, &self.keys, image)
     }
 }
 

@@ -25,7 +25,7 @@ mod summary;
 
 pub use config::ModelConfig;
 pub use error::ModelError;
-pub use family::{Chosen, Family, Member, NoKeys, Unused};
+pub use family::{Chosen, Family, Member, Misfit, NoKeys, Unused};
 pub use initialization::Initializer;
 pub use kind::ModelKind;
 pub use layers::residual::StemKind;

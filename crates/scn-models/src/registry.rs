@@ -117,7 +117,7 @@ impl Model {
     /// Builds a model for images `[channels, height, width]` on `device`; a seed gives the same weights on every device.
     ///
     /// # Errors
-    /// As [`ModelConfig::check`].
+    /// As [`ModelConfig::check`], and [`ModelError::Misfit`].
     pub fn new(
         config: &ModelConfig,
         image: [usize; 3],
@@ -131,7 +131,7 @@ impl Model {
     /// A model whose tensors are all 0, for a file's values to take their places.
     ///
     /// # Errors
-    /// As [`ModelConfig::check`].
+    /// As [`Model::new`].
     pub fn empty(config: &ModelConfig, image: [usize; 3], classes: usize, device: &Device) -> Result<Self, ModelError> {
         Self::build(config, image, classes, &mut Initializer::empty(device))
     }
@@ -143,6 +143,9 @@ impl Model {
         init: &mut Initializer,
     ) -> Result<Self, ModelError> {
         config.check()?;
+        if let Some(misfit) = config.misfit(image) {
+            return Err(ModelError::Misfit(misfit));
+        }
         Ok(config.network.build(image, classes, init))
     }
 }
