@@ -4,7 +4,10 @@
 //! roles of its parameters, its summary. It is a [`Family`] and a [`Network`], and known by its line in `registry.rs`
 //! beside the one here that names the folder. A member of a family is a row of [`Family::MEMBERS`].
 
+pub mod msd_csc;
+pub mod msdnet;
 pub mod preact_resnet;
+pub mod res_csc;
 pub mod resnet;
 pub mod scn;
 pub mod scn_resnet;

@@ -111,6 +111,9 @@ families! {
     ResNet(crate::resnet::ResNet),
     Sdnet(crate::sdnet::Sdnet),
     PreactResNet(crate::preact_resnet::PreactResNet),
+    ResCsc(crate::res_csc::ResCsc),
+    MsdCsc(crate::msd_csc::MsdCsc),
+    MsdNet(crate::msdnet::MsdNet),
 }
 
 impl Model {

@@ -93,6 +93,24 @@ impl BatchNorm {
         }
     }
 
+    /// The slopes and the shifts `[c]` that normalisation by the running statistics comes to, without gradients.
+    pub(crate) fn affine(&self) -> [Tensor<1>; 2] {
+        let [mean, variance] =
+            [&self.running_mean, &self.running_var].map(|state| state.value_sync().without_autodiff());
+        let scale = (variance + self.epsilon).sqrt().recip();
+        let learned = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(|param| param.val().without_autodiff());
+        let slope = match learned(&self.weight) {
+            Some(weight) => weight * scale,
+            None => scale,
+        };
+        let shift = -mean * slope.clone();
+        let shift = match learned(&self.bias) {
+            Some(bias) => bias + shift,
+            None => shift,
+        };
+        [slope, shift]
+    }
+
     /// Takes the mean and biased variance of so many values a channel into the running statistics.
     fn track(&self, values: usize, mean: Tensor<1>, variance: Tensor<1>) {
         let count = values as f64;

@@ -2,14 +2,22 @@
 
 mod batch_norm;
 mod classifier;
+mod codes;
 mod convolution;
+mod image_codes;
+pub mod mixed_scale;
 pub mod residual;
 mod sparse_coding;
+mod threshold;
 
 pub use batch_norm::BatchNorm;
 pub use classifier::Classifier;
+pub(crate) use codes::{active_codes, relative_residual};
 pub use convolution::Convolution;
+pub(crate) use image_codes::{report_step, reported};
 pub use sparse_coding::{Lambda1Config, SolverConfig, SolverMethod, SparseCoding2d};
+pub use threshold::Threshold;
+pub(crate) use threshold::batch_norm_doc;
 
 use burn::tensor::Tensor;
 
