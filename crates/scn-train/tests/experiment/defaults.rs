@@ -109,6 +109,7 @@ fn every_name_that_is_expected_is_accepted() {
         for name in key.expected.split('`').skip(1).step_by(2) {
             let needed = match (key.path.as_str(), name) {
                 ("model.stem", _) => "model.kind=resnet18",
+                ("model.skip", _) => "model.kind=res-csc",
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",
                 _ => "seed=0",
