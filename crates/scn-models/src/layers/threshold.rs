@@ -56,10 +56,27 @@ impl Threshold {
         }
     }
 
+    /// What keeps the statistics of another use of the same threshold, which another step of the same layer makes of it; none
+    /// where there is no batch norm.
+    pub(crate) fn other_statistics(&self, init: &Initializer) -> Option<BatchNorm> {
+        match self {
+            Self::Normalized(Normalized { bn }) => {
+                let [channels] = bn.running_mean.value_sync().dims();
+                Some(BatchNorm::new(channels, false, EPSILON, init))
+            }
+            Self::Biased(_) => None,
+        }
+    }
+
     /// `z [b, n, h, w]` before it is rectified.
     pub fn shift(&self, z: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.shift_by(None, z, pass)
+    }
+
+    /// [`Self::shift`] with the running statistics of `statistics`, where there are any.
+    pub(crate) fn shift_by(&self, statistics: Option<&BatchNorm>, z: Tensor<4>, pass: &Pass) -> Tensor<4> {
         match self {
-            Self::Normalized(Normalized { bn }) => bn.forward(z, pass),
+            Self::Normalized(Normalized { bn }) => statistics.unwrap_or(bn).forward_with(bn, z, pass),
             Self::Biased(Biased { bias }) => z + per_channel(bias.val()),
         }
     }
@@ -69,11 +86,11 @@ impl Threshold {
         relu(self.shift(z, pass))
     }
 
-    /// What z has to exceed in evaluation to be more than 0, `[n]`, without gradients.
-    pub(crate) fn level(&self) -> Tensor<1> {
+    /// What z has to exceed in evaluation to be more than 0, `[n]`, without gradients; by `statistics` as [`Self::shift_by`].
+    pub(crate) fn level(&self, statistics: Option<&BatchNorm>) -> Tensor<1> {
         match self {
             Self::Normalized(Normalized { bn }) => {
-                let [slope, shift] = bn.affine();
+                let [slope, shift] = statistics.unwrap_or(bn).affine_with(bn);
                 -shift / slope
             }
             Self::Biased(Biased { bias }) => -bias.val().without_autodiff(),

@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use scn_ops::{convolve2d, convolve2d_adjoint};
 
 use super::MsdCscConfig;
 use crate::initialization::Initializer;
 use crate::layers::mixed_scale::{KERNEL, dilated, dilated_summary};
-use crate::layers::{Threshold, report_step, reported};
+use crate::layers::{BatchNorm, Threshold, report_step, reported};
 use crate::{CodingReport, LayerSummary, Pass, Roles};
 
 /// Weights are so many times 1/√m for patches of m values, as in the authors' program: `‖D‖² = 1 + ‖F‖²` is near 1, and
@@ -25,6 +26,9 @@ pub struct CodingLayer {
     pub threshold: Threshold,
     /// Of the channels that are kept, where batch norm is not to take them.
     pub kept: Option<Threshold>,
+    /// The statistics of the batch norm in each unfolding: its scale and shift are those of the first estimate, but what it
+    /// normalises is not.
+    pub unfolded: Vec<BatchNorm>,
     dilation: usize,
 }
 
@@ -39,10 +43,14 @@ impl CodingLayer {
         let (growth, batch_norm) = (keys.growth, keys.batch_norm);
         let apart = batch_norm && !keys.normalize_kept;
         let patch = (KERNEL * KERNEL * channels) as f64;
+        let threshold = Threshold::new(if apart { growth } else { channels + growth }, batch_norm, init);
         Self {
             weight: init.normal([growth, channels, KERNEL, KERNEL], DEVIATION / patch.sqrt()),
             step_size: init.constant([1], 1.0),
-            threshold: Threshold::new(if apart { growth } else { channels + growth }, batch_norm, init),
+            unfolded: (0..keys.unfoldings)
+                .filter_map(|_| threshold.other_statistics(init))
+                .collect(),
+            threshold,
             kept: apart.then(|| Threshold::new(channels, false, init)),
             dilation,
         }
@@ -50,17 +58,17 @@ impl CodingLayer {
 
     /// The first estimate of the code of a signal: a step from 0.
     pub(super) fn estimate(&self, signal: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        self.rectify(self.ascent(signal), pass)
+        self.rectify(self.ascent(signal), None, pass)
     }
 
-    /// The code after a step from `code`, given the residual `γᵢ − Dᵢγᵢ₊₁ [b, m, h, w]`.
-    pub(super) fn step(&self, code: Parts, residual: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    /// The code after the step from `code` of an unfolding, given the residual `γᵢ − Dᵢγᵢ₊₁ [b, m, h, w]`.
+    pub(super) fn step(&self, code: Parts, residual: Tensor<4>, unfolding: usize, pass: &Pass) -> Tensor<4> {
         let ascent = self.ascent(residual);
         let moved = Parts {
             kept: code.kept + ascent.kept,
             added: code.added + ascent.added,
         };
-        self.rectify(moved, pass)
+        self.rectify(moved, self.unfolded.get(unfolding), pass)
     }
 
     /// What the dictionary makes of a code: `[b, m, h, w]`.
@@ -89,32 +97,37 @@ impl CodingLayer {
         }
     }
 
-    fn rectify(&self, code: Parts, pass: &Pass) -> Tensor<4> {
+    fn rectify(&self, code: Parts, statistics: Option<&BatchNorm>, pass: &Pass) -> Tensor<4> {
         let Parts { kept, added } = code;
         match &self.kept {
             Some(threshold) => {
                 let kept = threshold.forward(kept, pass);
-                Tensor::cat(vec![kept, self.threshold.forward(added, pass)], 1)
+                let added = relu(self.threshold.shift_by(statistics, added, pass));
+                Tensor::cat(vec![kept, added], 1)
             }
-            None => self.threshold.forward(Tensor::cat(vec![kept, added], 1), pass),
+            None => {
+                let code = Tensor::cat(vec![kept, added], 1);
+                relu(self.threshold.shift_by(statistics, code, pass))
+            }
         }
     }
 
-    /// What is reported of the codes of `signal` after so many steps: the residual of another one, with running statistics.
-    pub(super) fn report(&self, signal: &Tensor<4>, codes: &Tensor<4>, steps: usize) -> CodingReport {
+    /// What is reported of the codes of `signal` after so many unfoldings: the residual of another step, with the running
+    /// statistics of the last.
+    pub(super) fn report(&self, signal: &Tensor<4>, codes: &Tensor<4>, unfoldings: usize) -> CodingReport {
         let (signal, codes) = (reported(signal), reported(codes));
         let layer = self.valid();
         let parts = layer.parts(codes.clone());
         let residual = signal - layer.synthesize(&parts);
-        let next = layer.step(parts, residual, &Pass::EVALUATION);
-        report_step(codes, next, steps)
+        let next = layer.step(parts, residual, unfoldings.saturating_sub(1), &Pass::EVALUATION);
+        report_step(codes, next, 1 + unfoldings)
     }
 
     /// λ of its codes, `[m + g]`: the thresholds divided by the step size.
     pub(super) fn lambda(&self) -> Tensor<1> {
-        let level = self.threshold.level();
+        let level = self.threshold.level(self.unfolded.last());
         let level = match &self.kept {
-            Some(kept) => Tensor::cat(vec![kept.level(), level], 0),
+            Some(kept) => Tensor::cat(vec![kept.level(None), level], 0),
             None => level,
         };
         level / self.step_size.val().without_autodiff()

@@ -12,7 +12,8 @@
 //! γᵢ₊₁ = ReLU(BN(γᵢ₊₁ − cᵢ·Dᵢᵀ(Dᵢγᵢ₊₁ − γᵢ)))
 //! ```
 //!
-//! with the same batch norms. Without them thresholds bᵢ are learned, which they would cancel.
+//! with the same batch norms, but for their running statistics, which each pass has of its own. Without batch norms
+//! thresholds bᵢ are learned, which they would cancel.
 
 mod layer;
 
@@ -98,7 +99,7 @@ impl Block for CodingBlock {
             signals.push(deepest.clone());
             deepest = layer.estimate(deepest, pass);
         }
-        for _ in 0..self.unfoldings {
+        for unfolding in 0..self.unfoldings {
             // Of each layer the code and what its dictionary makes of it: the way up meets the same codes as the way down.
             let mut down: Vec<(Parts, Tensor<4>)> = Vec::with_capacity(self.layers.len());
             for layer in self.layers.iter().rev() {
@@ -111,12 +112,12 @@ impl Block for CodingBlock {
                 self.layers.iter().zip(&mut signals).zip(down.into_iter().rev())
             {
                 *signal = deepest.clone();
-                deepest = layer.step(parts, deepest - synthesis, pass);
+                deepest = layer.step(parts, deepest - synthesis, unfolding, pass);
             }
         }
         let found = signals.iter().skip(1).chain([&deepest]);
         let reports = self.layers.iter().zip(&signals).zip(found);
-        codes.extend(reports.map(|((layer, signal), found)| layer.report(signal, found, 1 + self.unfoldings)));
+        codes.extend(reports.map(|((layer, signal), found)| layer.report(signal, found, self.unfoldings)));
         deepest
     }
 

@@ -126,7 +126,7 @@ impl Step {
 
     /// λ of its codes, `[n]`: the threshold divided by the step size.
     fn lambda(&self) -> Tensor<1> {
-        let level = self.threshold.level();
+        let level = self.threshold.level(None);
         match &self.step_size {
             Some(step_size) => level / step_size.val().without_autodiff(),
             None => level,

@@ -1,8 +1,8 @@
 //! MSD-CSC and MSDNet: the layers by their definition, their equivalence, and the plans that images allow.
 
 use burn::tensor::{Device, Tensor};
-use scn_models::layers::Threshold;
 use scn_models::layers::mixed_scale::MixedScale;
+use scn_models::layers::{BatchNorm, Threshold};
 use scn_models::msd_csc::{CodingLayer, MsdCsc};
 use scn_models::msdnet::MsdNet;
 use scn_models::{CodingReport, Model, ModelConfig, Network, Pass};
@@ -28,17 +28,19 @@ fn msdnet(config: &ModelConfig, image: [usize; 3], device: &Device) -> MsdNet {
 struct Definition {
     filters: Filters,
     step_size: f64,
-    /// Slope and shift of each channel.
-    affine: Vec<[f64; 2]>,
+    /// Slope and shift of each channel, in the first estimate and in each unfolding.
+    affine: Vec<Vec<[f64; 2]>>,
 }
 
 impl Definition {
-    fn of(layer: &CodingLayer, dilation: usize) -> Self {
-        let affine = |threshold: &Threshold| match threshold {
+    fn of(layer: &CodingLayer, dilation: usize, unfoldings: usize) -> Self {
+        let affine = |threshold: &Threshold, statistics: Option<&BatchNorm>| match threshold {
             Threshold::Biased(biased) => values(&biased.bias.val()).into_iter().map(|bias| [1.0, bias]).collect(),
             Threshold::Normalized(normalized) => {
                 let bn = &normalized.bn;
-                let [mean, variance] = [&bn.running_mean, &bn.running_var].map(|state| values(&state.value_sync()));
+                let states = statistics.unwrap_or(bn);
+                let states = [&states.running_mean, &states.running_var];
+                let [mean, variance] = states.map(|state| values(&state.value_sync()));
                 let [weight, bias] = [&bn.weight, &bn.bias].map(|param| values(&param.as_ref().unwrap().val()));
                 let channels = 0..mean.len();
                 let of_channel = |c: usize| {
@@ -48,11 +50,16 @@ impl Definition {
                 channels.map(of_channel).collect::<Vec<_>>()
             }
         };
-        let kept = layer.kept.as_ref().map_or(Vec::new(), affine);
+        let kept = layer.kept.as_ref().map_or(Vec::new(), |kept| affine(kept, None));
+        let passes = std::iter::once(None).chain((0..unfoldings).map(Some));
+        let passes = passes.map(|pass| {
+            let statistics = pass.and_then(|unfolding| layer.unfolded.get(unfolding));
+            [kept.clone(), affine(&layer.threshold, statistics)].concat()
+        });
         Self {
             filters: Filters::of(&layer.weight.val(), 1, dilation),
             step_size: values(&layer.step_size.val())[0],
-            affine: [kept, affine(&layer.threshold)].concat(),
+            affine: passes.collect(),
         }
     }
 
@@ -71,18 +78,20 @@ impl Definition {
         code.channels(0, kept).plus(1.0, &added)
     }
 
-    fn rectify(&self, code: &Planes) -> Planes {
-        let shifted = code.map(|channel, value| value * self.affine[channel][0] + self.affine[channel][1]);
+    /// In the first estimate, which is pass 0, or in an unfolding.
+    fn rectify(&self, code: &Planes, pass: usize) -> Planes {
+        let affine = &self.affine[pass];
+        let shifted = code.map(|channel, value| value * affine[channel][0] + affine[channel][1]);
         shifted.rectified()
     }
 
     fn estimate(&self, signal: &Planes) -> Planes {
-        self.rectify(&self.analyze(signal).map(|_, value| value * self.step_size))
+        self.rectify(&self.analyze(signal).map(|_, value| value * self.step_size), 0)
     }
 
-    fn step(&self, code: &Planes, signal: &Planes) -> Planes {
+    fn step(&self, code: &Planes, signal: &Planes, pass: usize) -> Planes {
         let error = self.synthesize(code).plus(-1.0, signal);
-        self.rectify(&code.plus(-self.step_size, &self.analyze(&error)))
+        self.rectify(&code.plus(-self.step_size, &self.analyze(&error)), pass)
     }
 }
 
@@ -92,12 +101,12 @@ fn coded(layers: &[Definition], x: &Planes, unfoldings: usize) -> Vec<Planes> {
     for layer in layers {
         codes.push(layer.estimate(&codes[codes.len() - 1]));
     }
-    for _ in 0..unfoldings {
+    for pass in 1..=unfoldings {
         for i in (1..layers.len()).rev() {
             codes[i] = layers[i].synthesize(&codes[i + 1]);
         }
         for (i, layer) in layers.iter().enumerate() {
-            codes[i + 1] = layer.step(&codes[i + 1], &codes[i]);
+            codes[i + 1] = layer.step(&codes[i + 1], &codes[i], pass);
         }
     }
     codes
@@ -136,7 +145,7 @@ fn codes_are_those_of_the_definition() {
         let output = network.forward_observed(x, &Pass::EVALUATION, &mut |_, x| seen.push(Planes::of(x)));
         let layers = network.blocks[0].layers.iter().enumerate();
         let layers: Vec<_> = layers
-            .map(|(i, layer)| Definition::of(layer, dilations[i % 2]))
+            .map(|(i, layer)| Definition::of(layer, dilations[i % 2], unfoldings))
             .collect();
         let expected = coded(&layers, &seen[0], unfoldings);
         assert_near(&what, &seen[1], &expected[3], 1e-5);
@@ -148,11 +157,35 @@ fn codes_are_those_of_the_definition() {
             let active = code.values.iter().filter(|&&value| value > 0.0).count();
             assert_eq!(values(&report.active).iter().sum::<f64>(), active as f64, "{what}");
             assert_eq!((report.steps, report.pixels), (Some(1 + unfoldings), 63), "{what}");
-            let rho = code.plus(-1.0, &layer.step(code, &expected[i])).norm() / code.norm();
+            let rho = code.plus(-1.0, &layer.step(code, &expected[i], unfoldings)).norm() / code.norm();
             let found = values(&report.residual)[0];
             assert!(
                 (found - rho).abs() < 1e-4 * (1.0 + rho),
                 "{what}: {found}, expected {rho}"
+            );
+        }
+    }
+}
+
+/// Where the running statistics of all passes were one, evaluation would normalise none of them as training does.
+#[test]
+fn evaluation_by_the_statistics_of_a_batch_is_training_on_it() {
+    let (image, device) = ([3, 12, 10], Device::flex());
+    for unfoldings in [0, 1, 2] {
+        let config = table(&format!("kind = \"msd-csc\"\nunfoldings = {unfoldings}"));
+        let network = shaken(msd_csc(&config, image, &device), 0.1, 12);
+        let x = images([32, 3, 12, 10], 8, &device);
+        let mut trained = Vec::new();
+        for _ in 0..150 {
+            trained = values(&network.forward(x.clone(), &Pass::Training).logits);
+        }
+        let evaluated = values(&network.forward(x, &Pass::EVALUATION).logits);
+        let largest = trained.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        for (found, expected) in evaluated.iter().zip(&trained) {
+            // The running variance is unbiased.
+            assert!(
+                (found - expected).abs() < 0.05 * largest,
+                "{unfoldings}: {found}, in training {expected}"
             );
         }
     }
