@@ -5,7 +5,10 @@
 //! beside the one here that names the folder. A member of a family is a row of [`Family::MEMBERS`].
 
 pub mod ml_csc;
+pub mod msd_csc;
+pub mod msdnet;
 pub mod preact_resnet;
+pub mod res_csc;
 pub mod resnet;
 pub mod sc_cnn;
 pub mod scn;

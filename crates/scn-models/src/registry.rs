@@ -119,6 +119,9 @@ families! {
     PreactResNet(crate::preact_resnet::PreactResNet),
     MlCsc(crate::ml_csc::MlCsc),
     ScCnn(crate::sc_cnn::ScCnn),
+    ResCsc(crate::res_csc::ResCsc),
+    MsdCsc(crate::msd_csc::MsdCsc),
+    MsdNet(crate::msdnet::MsdNet),
 }
 
 impl Model {

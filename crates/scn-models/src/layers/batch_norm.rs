@@ -52,16 +52,22 @@ impl BatchNorm {
         }
     }
 
-    /// `[b, c, h, w]` to the same shape, with the statistics that `pass` says. A batch with fewer than two values per channel has no variance: its running
-    /// variance takes the biased one, 0.
+    /// `[b, c, h, w]` to the same shape, with the statistics that `pass` says.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.forward_with(self, x, pass)
+    }
+
+    /// `[b, c, h, w]` to the same shape, with the statistics that `pass` says, the running ones its own, and the scale and shift
+    /// of `learned`. A batch with fewer than two values per channel has no variance: its running variance takes the biased
+    /// one, 0.
+    pub(crate) fn forward_with(&self, learned: &BatchNorm, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let device = x.device();
         let channels = x.dims()[1];
         let or = |param: &Option<Param<Tensor<1>>>, value: f64| match param {
             Some(param) => param.val(),
             None => Tensor::full([channels], value, &device),
         };
-        let (weight, bias) = (or(&self.weight, 1.0), or(&self.bias, 0.0));
+        let (weight, bias) = (or(&learned.weight, 1.0), or(&learned.bias, 0.0));
         if let Pass::Evaluation { .. } = pass {
             let (mean, variance) = (self.running_mean.value_sync(), self.running_var.value_sync());
             return normalize(x, weight, bias, mean, variance, self.epsilon);
@@ -100,6 +106,24 @@ impl BatchNorm {
             epsilon: self.epsilon,
             statistics,
         }
+    }
+
+    /// The slopes and the shifts `[c]` that [`Self::forward_with`] the running statistics comes to, without gradients.
+    pub(crate) fn affine_with(&self, learned: &BatchNorm) -> [Tensor<1>; 2] {
+        let [mean, variance] =
+            [&self.running_mean, &self.running_var].map(|state| state.value_sync().without_autodiff());
+        let scale = (variance + self.epsilon).sqrt().recip();
+        let value = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(|param| param.val().without_autodiff());
+        let slope = match value(&learned.weight) {
+            Some(weight) => weight * scale,
+            None => scale,
+        };
+        let shift = -mean * slope.clone();
+        let shift = match value(&learned.bias) {
+            Some(bias) => bias + shift,
+            None => shift,
+        };
+        [slope, shift]
     }
 
     /// Takes the mean and biased variance of so many values a channel into the running statistics.

@@ -30,6 +30,11 @@ impl Convolution {
         convolve2d(x, self.weight.val(), self.stride)
     }
 
+    /// Step between output pixels.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
     pub(crate) fn summary(&self, name: &str, [_, height, width]: [usize; 3]) -> LayerSummary {
         let [filters, channels, kernel, _] = self.weight.val().dims();
         let output = [filters, height.div_ceil(self.stride), width.div_ceil(self.stride)];

@@ -4,17 +4,23 @@ mod batch_norm;
 mod classifier;
 mod codes;
 mod convolution;
+mod image_codes;
+pub mod mixed_scale;
 pub mod residual;
 mod sparse_coding;
 pub(crate) mod step_size;
+mod threshold;
 
 pub use batch_norm::BatchNorm;
 pub use classifier::Classifier;
 pub(crate) use codes::{active_codes, relative_residual};
 pub use convolution::Convolution;
+pub(crate) use image_codes::{report_step, reported};
 pub use sparse_coding::{Lambda1Config, SolverConfig, SolverMethod, SparseCoding2d};
 pub(crate) use sparse_coding::{gram, patch_residual};
 pub use step_size::NormStep;
+pub use threshold::Threshold;
+pub(crate) use threshold::batch_norm_doc;
 
 use burn::tensor::Tensor;
 use scn_ops::Placement;

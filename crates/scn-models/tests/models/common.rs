@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -99,4 +99,21 @@ pub fn trainable(module: &impl Module) -> usize {
     let mut count = Count(0);
     module.visit(&mut count);
     count.0
+}
+
+/// Moves every parameter of a module by normal values of this deviation.
+pub fn shaken<M: Module>(module: M, deviation: f64, seed: u64) -> M {
+    struct Shake(f64, u64);
+    impl ModuleMapper for Shake {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.1 += 1;
+            let moved = normal(param.dims().iter().product(), self.1);
+            let (deviation, tracked) = (self.0, param.is_require_grad());
+            param.map(|value| {
+                let moved = tensor(moved, value.dims(), &value.device());
+                (value + moved * deviation).detach().set_require_grad(tracked)
+            })
+        }
+    }
+    module.map(&mut Shake(deviation, seed))
 }

@@ -222,6 +222,14 @@ impl Checker<'_> {
                 misfit.expected,
             ));
         }
+        if let Some(misfit) = model.misfit(data.image_shape()) {
+            return Err(self.conflict(
+                &format!("model.{}", misfit.key),
+                misfit.found,
+                &misfit.with,
+                misfit.expected,
+            ));
+        }
         let Some(classes) = model.classes else { return Ok(()) };
         let has = data.dataset.classes();
         let with = format!("{} has {has} classes", data.dataset);

@@ -105,6 +105,23 @@ fn values_that_do_not_go_together() {
             "x.toml:5:6: model.l0: found 9, but layer 1 of model.windows has 8 atoms; expected at most 8",
         ),
         (
+            model("dilations = [1, 16]").replace("\"scn\"", "\"msd-csc\""),
+            &[],
+            "x.toml:5:13: model.dilations: found [1, 16], but the last of 2 blocks has 16×16 pixels of images of 32×32 pixels, where windows so wide see their middle alone; expected dilations of at most 15",
+        ),
+        (
+            model("blocks = 3")
+                .replace("\"scn\"", "\"msdnet\"")
+                .replace("cifar10", "digits"),
+            &[],
+            "x.toml:3:2: model.dilations: found [1, 2, 3], but the last of 3 blocks has 2×2 pixels of images of 8×8 pixels, where windows so wide see their middle alone; expected dilations of at most 1",
+        ),
+        (
+            model("batch_norm = false\nnormalize_kept = false").replace("\"scn\"", "\"msd-csc\""),
+            &[],
+            "x.toml:6:18: model.normalize_kept: found false, but model.batch_norm is false; expected it with model.batch_norm only",
+        ),
+        (
             model("[train.optimizer]\nnesterov = true\nmomentum = 0"),
             &[],
             "x.toml:6:12: train.optimizer.nesterov: found true, but train.optimizer.momentum is 0; expected a momentum above 0 with it",

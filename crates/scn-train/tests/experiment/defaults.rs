@@ -114,6 +114,7 @@ fn every_name_that_is_expected_is_accepted() {
                 ("model.pursuit", _) => "model={ kind = \"ml-csc\", threshold.initial = 0.1 }",
                 ("model.step_size", _) => "model.kind=ml-csc",
                 ("model.inference" | "model.dictionaries", _) => "model.kind=sc-cnn",
+                ("model.skip", _) => "model.kind=res-csc",
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",
                 _ => "seed=0",

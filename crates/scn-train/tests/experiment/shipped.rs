@@ -91,4 +91,20 @@ fn the_published_plans_are_as_published() {
     assert_eq!(train.schedule().learning_rate(391, 391), 0.1);
     let Experiment { data, train, .. } = published("cifar10/preact-resnet1001.toml");
     assert_eq!((data.batch_size, train.epochs), (64, 164));
+    for dataset in ["cifar10", "cifar100", "fashion-mnist"] {
+        let Experiment { data, model, train, .. } = published(&format!("{dataset}/msd-csc.toml"));
+        let NetworkConfig::MsdCsc(msd_csc) = &model.network else {
+            panic!("no MSD-CSC")
+        };
+        let plan = msd_csc.keys.plan();
+        assert_eq!((plan.channels, plan.blocks, plan.depth, plan.growth), (16, 3, 12, 12));
+        assert_eq!((plan.dilations, msd_csc.keys.unfoldings), (vec![1, 2, 3, 4, 5, 6], 1));
+        assert_eq!((data.batch_size, data.augment), (64, scn_data::Augmentation::default()));
+        let optimizer = &train.optimizer;
+        assert_eq!(
+            (train.epochs, optimizer.learning_rate, optimizer.momentum),
+            (300, 0.01, 0.9)
+        );
+        assert_eq!(optimizer.weight_decay, 0.0);
+    }
 }

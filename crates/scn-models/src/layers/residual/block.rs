@@ -153,7 +153,7 @@ impl<L: Filter> Block<L> {
 }
 
 /// Every `stride`-th pixel, with channels of zeros added in equal parts before and after (option A).
-fn subsample(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
+pub(crate) fn subsample(x: Tensor<4>, stride: usize, channels: usize) -> Tensor<4> {
     let every = Slice::new(0, None, stride as isize);
     let x = if stride == 1 {
         x

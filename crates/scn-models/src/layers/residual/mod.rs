@@ -5,6 +5,7 @@ mod block;
 mod filter;
 mod stem;
 
+pub(crate) use block::subsample;
 pub use block::{Block, Shortcut};
 pub use filter::Filter;
 pub use stem::StemKind;
