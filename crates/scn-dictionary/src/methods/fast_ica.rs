@@ -17,7 +17,8 @@ impl Method for FastIca {
         Ok(Inference::exact(signals.times(&dictionary.atoms)))
     }
 
-    /// `Σ log cosh yⱼ`, which super-Gaussian components make smaller than others of the same variance.
+    /// `Σ log cosh yⱼ`, which super-Gaussian components, as photographs have them, make smaller than a Gaussian would, and
+    /// sub-Gaussian ones larger.
     fn penalty(&self, codes: &Signals) -> f64 {
         // log cosh y = |y| + log((1 + e^{−2|y|})/2), which does not overflow.
         codes.sum(|_, code| code.abs() + (-2.0 * code.abs()).exp().ln_1p() - std::f64::consts::LN_2)
