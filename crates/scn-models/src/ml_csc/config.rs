@@ -25,7 +25,7 @@ scn_keys::table! {
         /// Iterations after the first estimate of the codes; with 0 the network is feed-forward.
         pub unfoldings: usize = default(6).within(whole(0, 1000)),
         /// ML-CSC: the dictionaries from the image on, each [atoms, kernel, stride, padding].
-        pub layers: Vec<[usize; 4]> = default(vec![[16, 4, 2, 1], [32, 4, 2, 1], [64, 4, 2, 1]]).within(range(
+        pub layers: Vec<[usize; 4]> = default(vec![[16, 4, 2, 1], [64, 4, 2, 1]]).within(range(
             format!(
                 "a list of [atoms, kernel, stride, padding], at least one, with 1 to {MAX_ATOMS} atoms, a kernel and a \
                  stride from 1 to {MAX_SIDE} and a padding smaller than the kernel"

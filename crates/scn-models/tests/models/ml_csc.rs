@@ -408,7 +408,7 @@ fn thresholds_are_free_kept_or_fixed() {
                 frozen,
                 ..Role::WEIGHT
             };
-            3
+            2
         ]
     };
     assert_eq!(role(""), expected(Constraint::Free, false));

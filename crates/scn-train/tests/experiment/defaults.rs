@@ -111,14 +111,11 @@ fn every_name_that_is_expected_is_accepted() {
         for name in key.expected.split('`').skip(1).step_by(2) {
             let needed = match (key.path.as_str(), name) {
                 ("model.stem", _) => "model.kind=resnet18",
-<<<<<<< ours
                 ("model.pursuit", _) => "model={ kind = \"ml-csc\", threshold.initial = 0.1 }",
                 ("model.step_size", _) => "model.kind=ml-csc",
                 ("model.inference" | "model.dictionaries", _) => "model.kind=sc-cnn",
                 ("model.skip", _) => "model.kind=res-csc",
-=======
                 ("first_layer.form", _) => "first_layer.dictionary=atoms.safetensors",
->>>>>>> theirs
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",
                 _ => "seed=0",

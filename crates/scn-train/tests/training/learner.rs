@@ -52,7 +52,7 @@ fn a_layer_without_any_code_is_told() {
         layer.map(|layer| layer.name)
     };
     for (model, expected) in [
-        ("model={kind=\"ml-csc\", threshold.minimum=0.01}", Some("layers.1")),
+        ("model={kind=\"ml-csc\", threshold.minimum=0.03}", Some("layers.1")),
         ("model={kind=\"ml-csc\", threshold.minimum=100.0}", Some("layers.0")),
         ("model={kind=\"ml-csc\"}", None),
         ("model={kind=\"scn\", lambda1.initial=100.0}", Some("layers.0.coding")),
