@@ -23,7 +23,7 @@ scn_keys::table! {
         /// ML-CSC: how codes are found; `thresholding` makes the first estimate only, `basis-pursuit` solves each layer.
         pub pursuit: Pursuit = default(Pursuit::MlIsta),
         /// Iterations after the first estimate of the codes; with 0 the network is feed-forward.
-        pub unfoldings: usize = default(6).within(whole(0, 1000)),
+        pub unfoldings: usize = default(1).within(whole(0, 1000)),
         /// ML-CSC: the dictionaries from the image on, each [atoms, kernel, stride, padding].
         pub layers: Vec<[usize; 4]> = default(vec![[16, 4, 2, 1], [64, 4, 2, 1]]).within(range(
             format!(

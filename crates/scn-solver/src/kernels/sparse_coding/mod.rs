@@ -9,6 +9,7 @@ pub use forward::{Solution, forward};
 pub use solve_sums::{SolveSums, solve_sums};
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{backward, forward};
     use crate::{ConvGeometry, SimdLevel};

@@ -1,6 +1,6 @@
 //! `scn dictionary show`: draws the atoms of runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -63,7 +63,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         check_target(out, &args.runs[0], "run")?;
     }
-    let checkpoints = args.runs.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let checkpoints = args.runs.iter().map(|run| load(run)).collect::<Result<Vec<_>, _>>()?;
     let reports: Vec<Report> = args.runs.iter().zip(&checkpoints).map(report).collect();
     if let Some(out) = &args.out {
         let dictionaries: Vec<_> = checkpoints.iter().map(DictionaryCheckpoint::weight).collect();
@@ -89,13 +89,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(path: &PathBuf) -> Result<DictionaryCheckpoint, DictionaryError> {
+fn load(path: &Path) -> Result<DictionaryCheckpoint, DictionaryError> {
     let folder = path.join("checkpoints");
     if !holds_run(path) {
-        return Err(DictionaryError::NoRun(path.clone()));
+        return Err(DictionaryError::NoRun(path.to_owned()));
     }
     let found = checkpoint::newest_of::<DictionaryCheckpoint>(&folder)?;
-    let found = found.ok_or_else(|| DictionaryError::NothingSaved(path.clone()))?;
+    let found = found.ok_or_else(|| DictionaryError::NothingSaved(path.to_owned()))?;
     found.notices().for_each(|message| say!("{message}"));
     Ok(found.checkpoint)
 }
