@@ -55,7 +55,7 @@ mod tests {
                 ] {
                     let whole = BATCH / images;
                     let mut tasks = vec![images; whole];
-                    tasks.extend((BATCH % images > 0).then_some(BATCH % images));
+                    tasks.extend((!BATCH.is_multiple_of(images)).then_some(BATCH % images));
                     let (count, used) = (tasks.len(), utilization(&tasks));
                     let told =
                         format!("{level:?}, {pass} of {channels}→{atoms} at {side}: {count} tasks, {used:.2} used");
