@@ -9,19 +9,20 @@ pub use engine::evaluation::{Evaluation, Evaluator, backward_figures, evaluate, 
 pub use engine::first_layer::{DICTIONARY_FILE, first_weight};
 pub use engine::learner::{Diverged, Learner};
 pub use engine::loss;
-pub use engine::optimizer::Sgd;
+pub use engine::optimizer::Optimizer;
 pub use engine::progress::{Outcome, Progress, Report, Step};
 pub use engine::saving::{Saved, Saving};
 pub use engine::splits::{EvaluationSplit, Splits, evaluation_loader};
 pub use engine::start::Start;
-pub use engine::statistics::{BackwardFigures, Collector, Figures, LayerFigures, Sums};
+pub use engine::statistics::{BackwardFigures, CodeFigures, Collector, Figures, LayerFigures, Sums};
 pub use engine::stop::StopFlag;
 pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
     Anneal, DataConfig, DictionaryForm, Experiment, ExperimentError, ExperimentFile, FirstLayerConfig, Loaded,
-    OptimizerConfig, Place, Places, RunConfig, Schedule, ScheduleConfig, ScheduleKind, Schema, TrainConfig, Validation,
-    compared_experiments, keys, names_a_folder, reference, reference_of, resolved_toml, same_training,
+    OptimizerConfig, OptimizerKind, Place, Places, RunConfig, Schedule, ScheduleConfig, ScheduleKind, Schema,
+    TrainConfig, Validation, compared_experiments, keys, names_a_folder, reference, reference_of, resolved_toml,
+    same_training,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;

@@ -6,7 +6,7 @@ use scn_models::Model;
 use crate::TrainError;
 use crate::engine::first_layer::{first_weight, with_dictionary};
 use crate::engine::learner::Learner;
-use crate::engine::optimizer::Sgd;
+use crate::engine::optimizer::Optimizer;
 use crate::engine::progress::Progress;
 use crate::engine::saving::Saved;
 use crate::engine::splits::Splits;
@@ -119,8 +119,8 @@ impl Parts {
         self.splits.train.image_shape()
     }
 
-    fn optimizer(&self, experiment: &Experiment, model: &Model) -> Sgd {
-        let mut optimizer = Sgd::new(experiment.train.optimizer, experiment.train.clip_norm);
+    fn optimizer(&self, experiment: &Experiment, model: &Model) -> Optimizer {
+        let mut optimizer = Optimizer::new(experiment.train.optimizer, experiment.train.clip_norm);
         if experiment.first_layer.frozen
             && let Some(name) = first_weight(model, self.image())
         {
@@ -129,7 +129,14 @@ impl Parts {
         optimizer
     }
 
-    fn start(self, experiment: Experiment, model: Model, optimizer: Sgd, state: State, saved: Option<Saved>) -> Start {
+    fn start(
+        self,
+        experiment: Experiment,
+        model: Model,
+        optimizer: Optimizer,
+        state: State,
+        saved: Option<Saved>,
+    ) -> Start {
         Start {
             learner: Learner {
                 model,

@@ -1,12 +1,24 @@
-//! The `train.optimizer` table: stochastic gradient descent as PyTorch's `SGD`.
+//! The `train.optimizer` table.
+
+scn_keys::names! {
+    /// The optimiser, as PyTorch's of that name.
+    pub enum OptimizerKind {
+        /// Stochastic gradient descent with momentum (dampening 0).
+        Sgd = "sgd",
+        /// Adam (Kingma & Ba, arXiv:1412.6980), β₂ = 0.999 and ε = 1e-8.
+        Adam = "adam",
+    }
+}
 
 scn_keys::table! {
-    /// Stochastic gradient descent with momentum (dampening 0) and weight decay (added to the gradient).
+    /// The optimiser, whose weight decay is added to the gradient.
     #[derive(Copy)]
     pub struct OptimizerConfig {
+        /// The optimiser, as PyTorch's of that name; Adam with its β₂ of 0.999 and ε of 1e-8.
+        pub kind: OptimizerKind = default(OptimizerKind::Sgd),
         /// The learning rate that the schedule scales; the highest one of a one-cycle schedule.
         pub learning_rate: f64 = default(0.1).within(positive()),
-        /// Momentum, with dampening 0.
+        /// Momentum, with dampening 0; of Adam β₁.
         pub momentum: f64 = default(0.9).within(below_one()),
         /// Nesterov's form of the momentum.
         pub nesterov: bool = default(false),

@@ -11,7 +11,7 @@ scn_keys::table! {
         pub label_smoothing: f64 = default(0.0).within(below_one()),
         /// Largest Euclidean norm of the gradient of all parameters.
         pub clip_norm: Option<f64> = unset("not clipped").within(positive()),
-        /// The optimiser: stochastic gradient descent as PyTorch's.
+        /// The optimiser.
         pub optimizer: OptimizerConfig = table(),
         /// The learning rate over time.
         pub schedule: ScheduleConfig = table(),

@@ -10,7 +10,7 @@ use super::error::ExperimentError;
 use super::keys::{EXPERIMENT, Schema};
 use super::load::ExperimentFile;
 use super::places::Places;
-use super::{Experiment, FirstLayerConfig, ScheduleKind, Validation};
+use super::{Experiment, FirstLayerConfig, OptimizerKind, ScheduleKind, Validation};
 
 impl ExperimentFile for Experiment {
     fn schema() -> &'static Schema {
@@ -246,6 +246,14 @@ impl Checker<'_> {
             possible,
             "train.optimizer.momentum is 0",
             || "a momentum above 0 with it".to_owned(),
+        )?;
+        let possible = !optimizer.nesterov || optimizer.kind == OptimizerKind::Sgd;
+        self.fits(
+            "train.optimizer.nesterov",
+            true,
+            possible,
+            "train.optimizer.kind is adam",
+            || "sgd with it".to_owned(),
         )
     }
 

@@ -11,7 +11,7 @@ use scn_data::ImageSet;
 use scn_models::Model;
 use scn_train::checkpoint::{self, Checkpoint, Description, Origin, State, TrainingImages};
 use scn_train::tensors::{Array, Arrays, from_module, into_module};
-use scn_train::{OptimizerConfig, Sgd, Splits};
+use scn_train::{Optimizer, OptimizerConfig, Splits};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -335,7 +335,7 @@ fn a_model_takes_all_its_tensors_and_only_those() {
                     `strange` is unknown";
     assert_eq!(error, expected);
 
-    let mut optimizer = Sgd::new(OptimizerConfig::default(), None);
+    let mut optimizer = Optimizer::new(OptimizerConfig::default(), None);
     let error = checkpoint
         .restore_optimizer(path, &mut optimizer, &model(2), &Device::flex())
         .unwrap_err()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_models::{Constraint, Group, Role, Roles};
-use scn_train::{OptimizerConfig, Sgd};
+use scn_train::{Optimizer, OptimizerConfig, OptimizerKind};
 
 /// A tensor of every group.
 #[derive(Module, Debug)]
@@ -134,16 +134,19 @@ fn values_of(toy: &Toy) -> Values {
     ])
 }
 
-/// torch.optim.SGD and torch.nn.utils.clip_grad_norm_, then λ₁ clamped at 0.
+/// torch.optim.SGD or Adam and torch.nn.utils.clip_grad_norm_, then λ₁ clamped at 0.
 struct Reference {
     parameters: Values,
     buffers: Values,
+    squares: Values,
+    steps: i32,
 }
 
 impl Reference {
     fn step(&mut self, config: &OptimizerConfig, clip_norm: Option<f64>, gradients: &Values, rate: f64) {
         let norm = gradients.values().flatten().map(|g| g * g).sum::<f64>().sqrt();
         let scale = clip_norm.map_or(1.0, |limit| (limit / (norm + 1e-6)).min(1.0));
+        self.steps += 1;
         for (&name, parameters) in &mut self.parameters {
             let decays = match name {
                 "coding.lambda1" => config.decay_lambda1,
@@ -154,9 +157,15 @@ impl Reference {
             let decay = if decays { config.weight_decay } else { 0.0 };
             let first = !self.buffers.contains_key(name);
             let buffer = self.buffers.entry(name).or_insert_with(|| vec![0.0; parameters.len()]);
-            for ((p, v), g) in parameters.iter_mut().zip(buffer).zip(&gradients[name]) {
+            let squares = self.squares.entry(name).or_insert_with(|| vec![0.0; parameters.len()]);
+            for (((p, v), s), g) in parameters.iter_mut().zip(buffer).zip(squares).zip(&gradients[name]) {
                 let mut d = scale * g + decay * *p;
-                if config.momentum != 0.0 {
+                if config.kind == OptimizerKind::Adam {
+                    *v = config.momentum * *v + (1.0 - config.momentum) * d;
+                    *s = 0.999 * *s + 0.001 * d * d;
+                    let bias = |beta: f64| 1.0 - beta.powi(self.steps);
+                    d = *v / bias(config.momentum) / ((*s / bias(0.999)).sqrt() + 1e-8);
+                } else if config.momentum != 0.0 {
                     *v = if first { d } else { config.momentum * *v + d };
                     d = if config.nesterov { d + config.momentum * *v } else { *v };
                 }
@@ -173,10 +182,12 @@ impl Reference {
 fn assert_steps(config: OptimizerConfig, clip_norm: Option<f64>) {
     let device = Device::flex().autodiff();
     let mut model = toy(&device);
-    let mut sgd = Sgd::new(config, clip_norm);
+    let mut sgd = Optimizer::new(config, clip_norm);
     let mut reference = Reference {
         parameters: initial(),
         buffers: Values::new(),
+        squares: Values::new(),
+        steps: 0,
     };
     let mut projected = false;
     for step in 0..7 {
@@ -198,8 +209,13 @@ fn assert_steps(config: OptimizerConfig, clip_norm: Option<f64>) {
         projected |= values["coding.lambda1"][0] == 0.0;
         // A restored optimiser goes on as this one.
         let state = sgd.state();
-        assert_eq!(state.len(), if config.momentum == 0.0 { 0 } else { 6 });
-        sgd = Sgd::new(config, clip_norm);
+        let expected = match (config.kind, config.momentum) {
+            (OptimizerKind::Adam, _) => 13,
+            (OptimizerKind::Sgd, 0.0) => 0,
+            (OptimizerKind::Sgd, _) => 6,
+        };
+        assert_eq!(state.len(), expected);
+        sgd = Optimizer::new(config, clip_norm);
         sgd.restore(&model, &roles, &state, &device.clone().inner()).unwrap();
         assert_eq!(sgd.state(), state);
     }
@@ -230,6 +246,10 @@ fn is_that_of_pytorch() {
         },
         all,
         nesterov,
+        OptimizerConfig {
+            kind: OptimizerKind::Adam,
+            ..all
+        },
     ] {
         assert_steps(config, None);
         // Smaller and larger than the norm of the gradients, which is about 5.
@@ -259,7 +279,7 @@ fn what_needs_no_gradient_stays() {
     let device = Device::flex().autodiff();
     let mut model = toy(&device);
     model.coding.lambda1 = model.coding.lambda1.set_require_grad(false);
-    let mut sgd = Sgd::new(
+    let mut sgd = Optimizer::new(
         OptimizerConfig {
             weight_decay: 0.3,
             ..OptimizerConfig::default()
@@ -307,7 +327,7 @@ fn a_role_freezes_a_parameter_scales_its_rate_and_keeps_it_on_the_sphere() {
             ..Role::WEIGHT
         },
     );
-    let mut sgd = Sgd::new(config, None);
+    let mut sgd = Optimizer::new(config, None);
     let found = loss(&model, &gradients(0), &device).backward();
     model = sgd.step(model, &roles, &found, 0.1);
     let (before, gradient, after) = (initial(), gradients(0), values_of(&model));
@@ -339,7 +359,7 @@ fn a_role_freezes_a_parameter_scales_its_rate_and_keeps_it_on_the_sphere() {
     let mut huge = gradients(1);
     huge.insert("bn1.bias", vec![1e6, 1e6]);
     let step = |gradients: &Values| {
-        let mut sgd = Sgd::new(config, Some(1.0));
+        let mut sgd = Optimizer::new(config, Some(1.0));
         let found = loss(&model, gradients, &device).backward();
         values_of(&sgd.step(model.clone(), &roles, &found, 0.1))
     };
@@ -350,7 +370,7 @@ fn a_role_freezes_a_parameter_scales_its_rate_and_keeps_it_on_the_sphere() {
 fn buffers_of_another_module_are_refused() {
     let device = Device::flex().autodiff();
     let model = toy(&device);
-    let mut sgd = Sgd::new(OptimizerConfig::default(), None);
+    let mut sgd = Optimizer::new(OptimizerConfig::default(), None);
     let found = loss(&model, &gradients(0), &device).backward();
     let roles = roles(&model);
     let model = sgd.step(model, &roles, &found, 0.1);

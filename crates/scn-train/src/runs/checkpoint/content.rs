@@ -12,7 +12,7 @@ use super::choice::{Position, Stored};
 use super::error::CheckpointError;
 use super::files::{Files, json, read_files, write_files};
 use super::origin::Origin;
-use crate::engine::optimizer::Sgd;
+use crate::engine::optimizer::Optimizer;
 use crate::engine::statistics::Sums;
 use crate::experiment::DataConfig;
 use crate::runs::exact;
@@ -220,7 +220,7 @@ impl Checkpoint {
     pub fn restore_optimizer(
         &self,
         path: &Path,
-        optimizer: &mut Sgd,
+        optimizer: &mut Optimizer,
         model: &impl Network,
         device: &Device,
     ) -> Result<(), CheckpointError> {
