@@ -10,6 +10,8 @@ mod convolution;
 mod convolutional_sparse_coding;
 mod device;
 mod geometry;
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
+mod proximal;
 mod proximal_gradient;
 mod proximal_step;
 #[cfg_attr(feature = "ndarray", allow(deprecated))]
@@ -23,6 +25,7 @@ pub use convolutional_sparse_coding::{
     convolutional_sparse_code2d, dictionary_norm,
 };
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
+pub use proximal::{Proximal, ProximalVjp, proximal_ascent};
 pub use proximal_gradient::{Acceleration, proximal_gradient};
 pub use proximal_step::{ProximalOptions, ProximalStep, soft_threshold};
 /// Where the windows of a layer lie.

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::proximal::extrapolate;
+
 /// Where a step is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceleration {
@@ -46,6 +48,6 @@ pub(crate) fn momentum(acceleration: Acceleration) -> impl Iterator<Item = f64> 
 pub(crate) fn extrapolated(codes: &Tensor<4>, previous: Tensor<4>, factor: f64) -> Tensor<4> {
     match factor == 0.0 {
         true => codes.clone(),
-        false => codes.clone() + (codes.clone() - previous) * factor,
+        false => extrapolate(codes.clone(), previous, factor),
     }
 }

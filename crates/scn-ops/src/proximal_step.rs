@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use scn_solver::Placement;
 
+use crate::proximal::{proximal_ascent, signal_residual};
 use crate::{convolve2d, convolve2d_adjoint};
 
 /// What a step depends on besides tensors.
@@ -24,8 +25,8 @@ pub struct ProximalOptions {
 pub struct ProximalStep {
     /// `[n, c, k, k]`.
     weight: Tensor<4>,
-    /// t `[1, 1, 1, 1]`.
-    step_size: Tensor<4>,
+    /// t `[1]`.
+    step_size: Tensor<1>,
     /// `[1 or b, 1 or n]`.
     threshold: Tensor<2>,
     /// `1/(1 + tμ)` `[1, 1, 1, 1]`; absent without a ridge.
@@ -50,11 +51,13 @@ impl ProximalStep {
             values == 1 || values == atoms,
             "the threshold has {values} values a row: {atoms} atoms need 1 or {atoms}"
         );
-        let step_size = step_size.reshape([1, 1, 1, 1]);
         Self {
             weight,
             threshold,
-            shrink: (options.mu != 0.0).then(|| (step_size.clone() * options.mu + 1.0).recip()),
+            shrink: (options.mu != 0.0).then(|| {
+                let size: Tensor<4> = step_size.clone().reshape([1, 1, 1, 1]);
+                (size * options.mu + 1.0).recip()
+            }),
             step_size,
             options,
         }
@@ -65,7 +68,7 @@ impl ProximalStep {
     /// # Panics
     /// As [`convolve2d`], and where the threshold is that of another number of images.
     pub fn first(&self, x: Tensor<4>) -> Tensor<4> {
-        self.proximal(self.ascent(x))
+        self.shrunk(self.proximal_ascent(x, None))
     }
 
     /// The step for `x [b, c, h, w]` from `codes [b, n, h', w']`.
@@ -73,9 +76,8 @@ impl ProximalStep {
     /// # Panics
     /// As [`ProximalStep::first`], and where the codes are not those of the layer.
     pub fn step(&self, x: Tensor<4>, codes: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        let signal = self.signal(codes.clone(), [height, width]);
-        self.step_of_signal(x, codes, signal)
+        let residual = signal_residual(x, codes.clone(), self.weight.clone(), self.options.placement);
+        self.shrunk(self.proximal_ascent(residual, Some(codes)))
     }
 
     /// As [`ProximalStep::step`], where the signal `D∗γ [b, c, h, w]` of the codes is known.
@@ -83,7 +85,7 @@ impl ProximalStep {
     /// # Panics
     /// As [`ProximalStep::step`].
     pub fn step_of_signal(&self, x: Tensor<4>, codes: Tensor<4>, signal: Tensor<4>) -> Tensor<4> {
-        self.proximal(codes + self.ascent(x - signal))
+        self.shrunk(self.proximal_ascent(x - signal, Some(codes)))
     }
 
     /// The signal `D∗γ [b, c, h, w]` of codes, of `sides = [h, w]`.
@@ -96,15 +98,33 @@ impl ProximalStep {
 
     /// `t·Dᵀ` of a residual.
     pub(crate) fn ascent(&self, residual: Tensor<4>) -> Tensor<4> {
-        convolve2d(residual, self.weight.clone(), self.options.placement) * self.step_size.clone()
+        let size: Tensor<4> = self.step_size.clone().reshape([1, 1, 1, 1]);
+        convolve2d(residual, self.weight.clone(), self.options.placement) * size
     }
 
     /// The proximal operator.
     pub(crate) fn proximal(&self, codes: Tensor<4>) -> Tensor<4> {
-        let kept = soft_threshold(codes, self.threshold.clone(), self.options.non_negative);
+        self.shrunk(soft_threshold(codes, self.threshold.clone(), self.options.non_negative))
+    }
+
+    /// `S(γ + t·Dᵀr)` of a residual and codes.
+    fn proximal_ascent(&self, residual: Tensor<4>, codes: Option<Tensor<4>>) -> Tensor<4> {
+        proximal_ascent(
+            residual,
+            codes,
+            self.weight.clone(),
+            self.step_size.clone(),
+            self.threshold.clone(),
+            self.options.placement,
+            self.options.non_negative,
+        )
+    }
+
+    /// What the ridge leaves of codes.
+    fn shrunk(&self, codes: Tensor<4>) -> Tensor<4> {
         match &self.shrink {
-            None => kept,
-            Some(shrink) => kept * shrink.clone(),
+            None => codes,
+            Some(shrink) => codes * shrink.clone(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use scn_ops::{
     Convergence, ConvolutionalOptions, Placement, ProximalStep, converged_convolutional_sparse_code2d, convolve2d,
-    convolve2d_adjoint, soft_threshold,
+    convolve2d_adjoint, proximal_ascent,
 };
 
 /// How a layer makes codes of signals, and better codes of codes.
@@ -50,7 +50,7 @@ impl Step {
     pub(super) fn first(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Step::Proximal(step) => step.first(x),
-            Step::Encoded(step) => step.thresholded(step.encoded(x)),
+            Step::Encoded(step) => step.ascent(x, None),
             Step::Solved(solved) => converged_convolutional_sparse_code2d(
                 x,
                 solved.weight.clone(),
@@ -73,7 +73,7 @@ impl Step {
                 let [_, _, height, width] = x.dims();
                 let decoded = convolve2d_adjoint(codes.clone(), step.weight.clone(), step.placement, [height, width]);
                 let again = convolve2d(decoded, step.weight.clone(), step.placement);
-                step.thresholded(codes - again + step.encoded(x))
+                step.ascent(x, Some(codes - again))
             }
         }
     }
@@ -88,11 +88,16 @@ impl Step {
 }
 
 impl EncodedStep {
-    fn encoded(&self, x: Tensor<4>) -> Tensor<4> {
-        convolve2d(x, self.encoder.clone(), self.placement)
-    }
-
-    fn thresholded(&self, codes: Tensor<4>) -> Tensor<4> {
-        soft_threshold(codes, self.threshold.clone(), self.non_negative)
+    /// `S(γ + Bx)`.
+    fn ascent(&self, x: Tensor<4>, codes: Option<Tensor<4>>) -> Tensor<4> {
+        proximal_ascent(
+            x,
+            codes,
+            self.encoder.clone(),
+            Tensor::ones([1], &self.encoder.device()),
+            self.threshold.clone(),
+            self.placement,
+            self.non_negative,
+        )
     }
 }

@@ -8,7 +8,8 @@ use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 use super::autodiff::without_gradients;
 use super::{ToTensor, solves_shape};
 use crate::{
-    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, SparseCoding, SparseCodingVjp, Statistics,
+    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, Proximal, ProximalVjp, SparseCoding,
+    SparseCodingVjp, Statistics,
 };
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
@@ -200,6 +201,70 @@ impl ConvolutionVjp for Flex {
         let gradient =
             kernels::convolution_weight_gradient(&geometry, x.storage(), grad.storage(), SimdLevel::detect());
         tensor(gradient, geometry.weight_shape())
+    }
+}
+
+impl Proximal for Flex {
+    fn proximal_ascent(
+        residual: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        step_size: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        geometry: ConvGeometry,
+        non_negative: bool,
+    ) -> FloatTensor<Self> {
+        let (residual, codes) = (residual.to_contiguous(), codes.to_contiguous());
+        let (weight, threshold) = (weight.to_contiguous(), threshold.to_contiguous());
+        let step_size = step_size.to_contiguous();
+        let [rows, columns] = threshold.shape().dims();
+        let thresholds = kernels::Thresholds {
+            values: threshold.storage(),
+            rows,
+            columns,
+        };
+        let given = codes.shape().dims() == geometry.codes_shape();
+        let next = kernels::proximal_ascent(
+            &geometry,
+            residual.storage(),
+            given.then(|| codes.storage()),
+            weight.storage(),
+            step_size.storage()[0],
+            thresholds,
+            non_negative,
+            SimdLevel::detect(),
+        );
+        tensor(next, geometry.codes_shape())
+    }
+
+    fn signal_residual(
+        x: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: ConvGeometry,
+    ) -> FloatTensor<Self> {
+        let (x, codes, weight) = (x.to_contiguous(), codes.to_contiguous(), weight.to_contiguous());
+        let level = SimdLevel::detect();
+        let residual = kernels::signal_residual(&geometry, x.storage(), codes.storage(), weight.storage(), level);
+        tensor(residual, geometry.input_shape())
+    }
+
+    fn extrapolate(codes: FloatTensor<Self>, previous: FloatTensor<Self>, factor: f64) -> FloatTensor<Self> {
+        let (codes, previous) = (codes.to_contiguous(), previous.to_contiguous());
+        let level = SimdLevel::detect();
+        let point = kernels::extrapolated(codes.storage(), previous.storage(), factor as f32, level);
+        tensor(point, codes.shape())
+    }
+}
+
+impl ProximalVjp for Flex {
+    fn proximal_gate(grad: FloatTensor<Self>, codes: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [batch, atoms, height, width] = codes.shape().dims();
+        let (grad, codes) = (grad.to_contiguous(), codes.to_contiguous());
+        let level = SimdLevel::detect();
+        let (gated, mut sums) = kernels::proximal_gate(grad.storage(), codes.storage(), height * width, level);
+        sums.resize(batch * atoms, 0.0);
+        (tensor(gated, codes.shape()), tensor(sums, [batch, atoms]))
     }
 }
 

@@ -5,7 +5,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::output::{Unwritten, all_written, unwritten};
+use super::output::{Unwritten, all_written, unwritten, written};
 use super::pixels::adjoint::Adjoint;
 use super::pixels::group::{layer_images, task_images};
 use super::pixels::planes::Planes;
@@ -27,18 +27,48 @@ const FEW_TASKS: usize = 32;
 /// Fewer atoms than this are not worth a task of their own, which reads all windows.
 const LEAST_ATOMS: usize = 64;
 
+/// What is done to the results of some images while they are in the cache.
+pub(super) trait Finish: Sync {
+    /// Changes the results of the images from the `first` on.
+    fn finish<S: Simd>(&self, simd: S, first: usize, results: &mut [f32]);
+}
+
+/// Results stay as they are.
+struct AsTheyAre;
+
+impl Finish for AsTheyAre {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, _: S, _: usize, _: &mut [f32]) {}
+}
+
 /// The convolution of `x [b, c, h, w]` with `weight [n, c, k, k]`.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
 pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
+    finished_convolution(geometry, x, weight, level, &AsTheyAre)
+}
+
+/// [`convolution`], whose results are finished.
+pub(super) fn finished_convolution(
+    geometry: &ConvGeometry,
+    x: &[f32],
+    weight: &[f32],
+    level: SimdLevel,
+    finish: &impl Finish,
+) -> Vec<f32> {
     let (n, m, pixels) = (geometry.atoms, geometry.patch(), geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     geometry.check("x", x, geometry.batch * image);
     geometry.check("weight", weight, n * m);
     let length = geometry.batch * n * pixels;
     if length == 0 || image == 0 {
-        return vec![0.0; length];
+        let mut nothing = vec![0.0; length];
+        level.run(Finishing {
+            finish,
+            results: &mut nothing,
+        });
+        return nothing;
     }
     let mut output = unwritten(length);
     let shape = level.shape();
@@ -57,11 +87,14 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
     let images = task_images(geometry.batch, layer.images, TASKS);
     x.par_chunks(images * image)
         .zip(output.par_chunks_mut(images * n * pixels))
-        .for_each(|(x, output)| {
+        .enumerate()
+        .for_each(|(task, (x, output))| {
             level.run(Forward {
                 layer: &layer,
+                first: task * images,
                 x,
                 output,
+                finish,
             })
         });
     // SAFETY: tiles and blocks cover all pixels of all images.
@@ -74,12 +107,28 @@ pub fn convolution(geometry: &ConvGeometry, x: &[f32], weight: &[f32], level: Si
 /// # Panics
 /// Where a slice has not the length that the geometry says.
 pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
+    finished_adjoint(geometry, values, weight, level, &AsTheyAre)
+}
+
+/// [`convolution_adjoint`], whose results are finished.
+pub(super) fn finished_adjoint(
+    geometry: &ConvGeometry,
+    values: &[f32],
+    weight: &[f32],
+    level: SimdLevel,
+    finish: &impl Finish,
+) -> Vec<f32> {
     let (n, pixels) = (geometry.atoms, geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
     geometry.check("the output", values, geometry.batch * n * pixels);
     geometry.check("weight", weight, n * geometry.patch());
     if values.is_empty() || image == 0 {
-        return vec![0.0; geometry.batch * image];
+        let mut nothing = vec![0.0; geometry.batch * image];
+        level.run(Finishing {
+            finish,
+            results: &mut nothing,
+        });
+        return nothing;
     }
     let mut target = unwritten(geometry.batch * image);
     let shape = level.shape();
@@ -94,11 +143,14 @@ pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f3
     values
         .par_chunks(images * n * pixels)
         .zip(target.par_chunks_mut(images * image))
-        .for_each(|(values, target)| {
+        .enumerate()
+        .for_each(|(task, (values, target))| {
             level.run(Fold {
                 layer: &layer,
+                first: task * images,
                 values,
                 target,
+                finish,
             })
         });
     // SAFETY: a reader writes all pixels of its images.
@@ -187,13 +239,31 @@ struct Layer<'a> {
     images: usize,
 }
 
-struct Forward<'a> {
-    layer: &'a Layer<'a>,
-    x: &'a [f32],
-    output: &'a mut Unwritten,
+/// Results of a convolution with nothing.
+struct Finishing<'a, F> {
+    finish: &'a F,
+    results: &'a mut [f32],
 }
 
-impl TileTask for Forward<'_> {
+impl<F: Finish> TileTask for Finishing<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+        self.finish.finish(simd, 0, self.results);
+    }
+}
+
+struct Forward<'a, F> {
+    layer: &'a Layer<'a>,
+    /// The first image among all.
+    first: usize,
+    x: &'a [f32],
+    output: &'a mut Unwritten,
+    finish: &'a F,
+}
+
+impl<F: Finish> TileTask for Forward<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -212,10 +282,12 @@ impl TileTask for Forward<'_> {
             .x
             .chunks(images * image)
             .zip(self.output.chunks_mut(images * n * pixels));
+        let firsts = (self.first..).step_by(*images);
+        let groups = groups.zip(firsts);
         match matrix {
             Matrix::Blocks(winograd) => {
                 let mut blocks = Blocks::new(winograd, *images);
-                for (x, output) in groups {
+                for ((x, output), first_image) in groups {
                     let images = x.len() / image;
                     blocks.inputs.fill(x, None);
                     stopwatch.lap(Part::Planes, 0);
@@ -223,6 +295,8 @@ impl TileTask for Forward<'_> {
                         blocks.compute::<S, R, V>(simd, run, images, &[]);
                         blocks.store_result(simd, output);
                     }
+                    // SAFETY: blocks cover all pixels of the group.
+                    self.finish.finish(simd, first_image, unsafe { written(output) });
                     stopwatch.lap(Part::Product, products * images as u64);
                 }
             }
@@ -232,7 +306,7 @@ impl TileTask for Forward<'_> {
                 let mut packed = window.scratch();
                 let mut tile = Tile::new([geometry.output_height(), geometry.output_width()], *shape);
                 let mut result = Aligned::zeros(n.next_multiple_of(R) * shape.width);
-                for (x, output) in groups {
+                for ((x, output), first_image) in groups {
                     let images = x.len() / image;
                     planes.fill(x, None);
                     stopwatch.lap(Part::Planes, 0);
@@ -242,6 +316,8 @@ impl TileTask for Forward<'_> {
                         correlate::<S, R, V>(simd, matrix, patches, &[], &mut result);
                         tile.store(&result, n, output);
                     }
+                    // SAFETY: tiles cover all pixels of the group.
+                    self.finish.finish(simd, first_image, unsafe { written(output) });
                     stopwatch.lap(Part::Product, products * images as u64);
                 }
             }
@@ -256,13 +332,16 @@ struct AdjointLayer<'a> {
     images: usize,
 }
 
-struct Fold<'a> {
+struct Fold<'a, F> {
     layer: &'a AdjointLayer<'a>,
+    /// The first image among all.
+    first: usize,
     values: &'a [f32],
     target: &'a mut Unwritten,
+    finish: &'a F,
 }
 
-impl TileTask for Fold<'_> {
+impl<F: Finish> TileTask for Fold<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -279,12 +358,15 @@ impl TileTask for Fold<'_> {
         let groups = self
             .values
             .chunks(images * n * pixels)
-            .zip(self.target.chunks_mut(images * image));
-        for (values, target) in groups {
+            .zip(self.target.chunks_mut(images * image))
+            .zip((self.first..).step_by(*images));
+        for ((values, target), first) in groups {
             let images = target.len() / image;
             reader.fill(values);
             stopwatch.lap(Part::Planes, 0);
             reader.write::<S, R, V>(simd, images, target);
+            // SAFETY: a reader writes all pixels of its images.
+            self.finish.finish(simd, first, unsafe { written(target) });
             let products = n * geometry.patch() * images * pixels;
             stopwatch.lap(Part::Adjoint, 2 * products as u64);
         }

@@ -11,6 +11,7 @@ mod convolution;
 mod fixtures;
 mod lasso;
 mod layer;
+mod proximal;
 mod refusals;
 mod scale;
 mod sparse_coding;

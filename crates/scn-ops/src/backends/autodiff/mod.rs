@@ -3,6 +3,7 @@
 mod batch_norm;
 mod convolution;
 mod implicit_code;
+mod proximal;
 mod sparse_coding;
 
 pub(super) use implicit_code::without_gradients;

@@ -1,6 +1,6 @@
-//! Convolution and batch norm by burn's own operations, for the backends that have no kernels of ours for them.
+//! Convolution, what follows from it and batch norm by burn's own operations, for the backends that have no kernels of ours for them.
 
-/// Implements convolution and batch norm for a backend by burn's own operations.
+/// Implements convolution, proximal steps and batch norm for a backend by burn's own operations.
 macro_rules! by_burn {
     ($backend:ty) => {
         impl $crate::Convolution for $backend {
@@ -28,6 +28,57 @@ macro_rules! by_burn {
                 geometry: ::scn_solver::ConvGeometry,
             ) -> ::burn::backend::tensor::FloatTensor<Self> {
                 $crate::backends::generic::convolution::weight_gradient::<Self>(x, grad, &geometry)
+            }
+        }
+
+        impl $crate::Proximal for $backend {
+            fn proximal_ascent(
+                residual: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                step_size: ::burn::backend::tensor::FloatTensor<Self>,
+                threshold: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+                non_negative: bool,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::proximal::ascent::<Self>(
+                    residual,
+                    codes,
+                    weight,
+                    step_size,
+                    threshold,
+                    &geometry,
+                    non_negative,
+                )
+            }
+
+            fn signal_residual(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::proximal::residual::<Self>(x, codes, weight, &geometry)
+            }
+
+            fn extrapolate(
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                previous: ::burn::backend::tensor::FloatTensor<Self>,
+                factor: f64,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                $crate::backends::generic::proximal::extrapolate::<Self>(codes, previous, factor)
+            }
+        }
+
+        impl $crate::ProximalVjp for $backend {
+            fn proximal_gate(
+                grad: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+            ) -> (
+                ::burn::backend::tensor::FloatTensor<Self>,
+                ::burn::backend::tensor::FloatTensor<Self>,
+            ) {
+                $crate::backends::generic::proximal::gate::<Self>(grad, codes)
             }
         }
 

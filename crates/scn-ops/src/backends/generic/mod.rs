@@ -5,6 +5,7 @@ pub(super) mod convolution;
 pub(super) mod layer;
 mod matrix;
 pub(super) mod normalization;
+pub(super) mod proximal;
 pub(super) mod solve;
 
 pub(super) use by_burn::by_burn;
