@@ -220,6 +220,14 @@ impl DictionaryLayer {
         }
     }
 
+    /// The ridge μ of what is solved; steps have none.
+    pub(super) fn ridge(&self) -> f64 {
+        match &self.rule {
+            Rule::Solved(solved) => solved.mu,
+            Rule::Learned(_) | Rule::Norm(_) | Rule::Encoder(_) => 0.0,
+        }
+    }
+
     /// Steps that the first estimate and so many unfoldings make; `None` where they are as many as it takes.
     pub(super) fn steps(&self, unfoldings: usize) -> Option<usize> {
         match &self.rule {

@@ -186,6 +186,7 @@ impl Network for MlCsc {
         let coding = |(i, layer): (usize, &DictionaryLayer)| CodingLayer {
             name: format!("layers.{i}"),
             lambda1: layer.lambda1(),
+            ridge: layer.ridge(),
             weight: layer.weight.val().without_autodiff(),
             placement: layer.placement(),
             unit: CodingUnit::Image,

@@ -144,6 +144,7 @@ impl Block for CodingBlock {
         let described = |(i, layer): (usize, &CodingLayer)| crate::CodingLayer {
             name: format!("{name}.layers.{i}"),
             lambda1: layer.lambda(),
+            ridge: 0.0,
             weight: layer.dictionary(),
             placement: layer.placement(),
             unit: CodingUnit::Image,

@@ -92,6 +92,7 @@ impl Pair {
         layers.map(|(which, step, source)| CodingLayer {
             name: format!("{name}.{which}.conv"),
             lambda1: step.lambda(),
+            ridge: 0.0,
             weight: step.conv.weight.val().without_autodiff(),
             placement: step.conv.stride().into(),
             unit: CodingUnit::Image,

@@ -216,6 +216,7 @@ impl Network for ScCnn {
         let coding = |(name, layer): (String, &WindowCoding)| CodingLayer {
             name,
             lambda1: layer.lambda1(),
+            ridge: layer.ridge(),
             weight: layer.weight.val().without_autodiff(),
             placement: UNPADDED,
             unit: CodingUnit::Window,

@@ -53,6 +53,14 @@ enum Coder {
 }
 
 impl WindowCoding {
+    /// The ridge λ₂ of what is solved; codes in closed form have none.
+    pub(super) fn ridge(&self) -> f64 {
+        match self.coder {
+            Coder::Threshold | Coder::Largest(_) => 0.0,
+            Coder::Solver(options) => options.lambda2,
+        }
+    }
+
     /// Orthonormal atoms next to random ones, or free ones of unit norm in random directions.
     pub(super) fn new(
         channels: usize,

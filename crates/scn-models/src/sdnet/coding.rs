@@ -184,6 +184,7 @@ impl Filter for ConvolutionalCoding {
         Some(CodingLayer {
             name,
             lambda1: Tensor::full([1], self.lambda, &device),
+            ridge: self.options.mu,
             weight,
             placement: self.options.placement,
             unit: CodingUnit::Image,

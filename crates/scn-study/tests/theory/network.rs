@@ -16,7 +16,11 @@ const OPTIONS: Options = Options { noise: 0.05, seed: 3 };
 
 /// A network for the digits whose batch norms have seen some.
 fn checkpoint(kind: &str, change: impl FnOnce(&mut Arrays)) -> Checkpoint {
-    let config = ModelConfig::new(kind.parse().unwrap()).with_defaults(10);
+    configured(ModelConfig::new(kind.parse().unwrap()), change)
+}
+
+fn configured(config: ModelConfig, change: impl FnOnce(&mut Arrays)) -> Checkpoint {
+    let config = config.with_defaults(10);
     let device = Device::flex();
     let model = Model::new(&config, [1, 8, 8], 10, 1, &device).unwrap();
     let data = DataConfig {
@@ -26,7 +30,7 @@ fn checkpoint(kind: &str, change: impl FnOnce(&mut Arrays)) -> Checkpoint {
     let normalization = Normalization::given([1, 8, 8], 16, vec![0.3], vec![0.4]).unwrap();
     let loader = Splits::evaluation(EvaluationSplit::Test, &data, 1, &normalization).unwrap();
     for batch in loader.epoch(0, 0) {
-        let _ = model.forward(images(&batch, &device), &Pass::Training);
+        let _ = model.forward(images(&batch, &device), &Pass::TRAINING);
     }
     let mut weights = from_module(&model);
     change(&mut weights);
@@ -144,6 +148,43 @@ fn an_sdnet_codes_whole_images() {
     assert!(!broken.contains("batch norm"), "{broken}");
     // 64 atoms of 9 values: no bound allows so many non-zeros.
     assert!(!layer.uniqueness.holds && layer.uniqueness.excess.unwrap() > 0.0);
+}
+
+#[test]
+fn the_layers_of_an_ml_csc_network_are_nested() {
+    let report = of(checkpoint("ml-csc", |_| {})).unwrap();
+    let [first, second] = report.layers.as_slice() else {
+        panic!("{} layers", report.layers.len())
+    };
+    assert_eq!((first.guarantees.unit, second.guarantees.unit), ("image", "image"));
+    // A patch of the first codes is what a window of the second layer reads, and the last code is a patch whole.
+    assert_eq!((first.patch, second.patch), (Some(second.kernel), None));
+    assert_eq!(first.basis_pursuit.input_epsilon, OPTIONS.noise);
+    assert_eq!(second.basis_pursuit.input_epsilon, first.basis_pursuit.epsilon);
+    assert_eq!(second.thresholding.input_epsilon, first.thresholding.epsilon);
+    // What the network really makes of noise: the error of the first codes is what the second layer is given.
+    assert!((second.input_error / first.real_error - 1.0).abs() < 1e-4);
+    let broken = second.broken_assumptions.join("\n");
+    assert!(broken.contains("norms of the atoms before"), "{broken}");
+    assert!(
+        !first
+            .broken_assumptions
+            .join("\n")
+            .contains("norms of the atoms before")
+    );
+    assert!(!broken.contains("ridge") && !broken.contains("batch norm"), "{broken}");
+}
+
+#[test]
+fn a_ridge_is_named() {
+    let ridge = |solver: &str| {
+        let config = format!("kind = \"scn\"\nsolver = {{ {solver} }}");
+        let report = of(configured(toml::from_str(&config).unwrap(), |_| {})).unwrap();
+        let broken = report.layers.iter().map(|layer| layer.broken_assumptions.join("\n"));
+        broken.map(|broken| broken.contains("ridge")).collect::<Vec<_>>()
+    };
+    assert_eq!(ridge("lambda2 = 0.1"), [true; 14]);
+    assert_eq!(ridge("lambda2 = 0.0"), [false; 14]);
 }
 
 #[test]

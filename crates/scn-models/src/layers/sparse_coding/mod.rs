@@ -99,6 +99,7 @@ impl SparseCoding2d {
         CodingLayer {
             name,
             lambda1: self.lambda1.val(),
+            ridge: self.options.lambda2,
             weight: self.weight.val(),
             placement: self.placement,
             unit: CodingUnit::Window,

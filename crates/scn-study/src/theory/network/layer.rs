@@ -33,6 +33,8 @@ pub(super) struct Layer {
     alone: Coherence,
     /// λ₁ for normalised atoms.
     beta: f64,
+    /// λ₂.
+    ridge: f64,
     /// What its input's error is at most, by the error of the codes before.
     gain: Option<f64>,
     /// A patch of its codes.
@@ -81,6 +83,7 @@ impl Layer {
         let CodingLayer {
             name,
             lambda1,
+            ridge,
             weight,
             placement,
             unit,
@@ -121,6 +124,7 @@ impl Layer {
         });
         Ok(Self {
             beta: beta.fold(0.0, f64::max),
+            ridge,
             convolutional: coherence(&atoms, &overlap),
             alone: coherence(&atoms, &Overlap::alone()),
             carries_norms: carried.is_some_and(|norms| norms.iter().any(|norm| (norm - 1.0).abs() > ROUNDING)),
@@ -331,6 +335,12 @@ impl Layer {
             let message =
                 "the network codes with its own atoms, and not with those that carry the norms of the atoms before";
             broken.push(message.to_owned());
+        }
+        if self.ridge > 0.0 {
+            let ridge = self.ridge;
+            broken.push(format!(
+                "the network's own codes have a ridge of {ridge}, which shrinks them; basis pursuit has none"
+            ));
         }
         if nesting_residual > ROUNDING {
             broken.push(format!(
