@@ -3,6 +3,10 @@
 gradients of all tensors, with batch norms that train, and after a few such steps the same logits of `scn predict` by running
 statistics, which a network that is not switched to evaluation would not give.
 
+Gradients are discontinuous where a value in front of a rectifier is 0, and of the millions of such values of a step some are
+nearer to it than float32 tells. So PyTorch's own float32 is held against its float64 as well: most tensors must agree, and the
+largest error may be no more than a few times PyTorch's.
+
 Needs Python 3.10 or later and a built `scn`; runs in the virtual environment of benches/peers, and installs PyTorch there if
 it is missing. `scn` trains on ten images in the layout of CIFAR-10, each of a class of its own and repeated, so that ten
 training images are those; with a learning rate that moves nothing, so that its checkpoint holds the initial weights and, as
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +37,8 @@ IMAGES = 10
 STILL = 1e-30
 STEPS = 80
 MOMENTUM = 0.9
+# The largest error of a gradient over that of PyTorch's float32.
+OF_PYTORCH = 3.0
 # Of losses relative to the loss, of gradients and logits relative to the largest of a tensor.
 TOLERANCE = 1e-4
 
@@ -118,6 +125,11 @@ def compare(scn: Path, folder: Path, unfoldings: int, images, labels) -> list[tu
     x = torch.from_numpy(images).double() / 255.0
     loss = functional.cross_entropy(network(x), torch.from_numpy(labels).long())
     loss.backward()
+    single = MixedScaleCoding(unfoldings)
+    with torch.no_grad():
+        for name, parameter in single.named_parameters():
+            parameter.copy_(trained[name])
+    functional.cross_entropy(single(x.float()), torch.from_numpy(labels).long()).backward()
     metrics = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     loss_here = next(line["loss"] for line in metrics if line["split"] == "train")
     # Momentum has added up the same gradient.
@@ -129,11 +141,14 @@ def compare(scn: Path, folder: Path, unfoldings: int, images, labels) -> list[tu
     sizes = [name for name in names if name.endswith("step_size")]
     scale = max(gradient.abs().max().item() for gradient in gradients.values())
     of_sizes = max((found.pop(name) - gradients.pop(name)).abs().max().item() / scale for name in sizes)
+    here = errors(found, gradients)
+    in_single = errors({name: parameter.grad for name, parameter in single.named_parameters()}, gradients)
+    worst, worst_in_single = max(here.values()), max(in_single.values())
 
     with torch.no_grad():
         for _ in range(STEPS - 1):
             network(x)
-    statistics = {name: value for name, value in network.state_dict().items() if "running" in name}
+    running = {name: value for name, value in network.state_dict().items() if "running" in name}
     save_file({"images": x.float()}, folder / "images.safetensors")
     logits = folder / f"logits-{unfoldings}.safetensors"
     call(scn, "predict", run, folder / "images.safetensors", "--out", logits, "--device", "cpu")
@@ -143,9 +158,11 @@ def compare(scn: Path, folder: Path, unfoldings: int, images, labels) -> list[tu
         raise SystemExit("the logits in evaluation do not depend on the images: they tell nothing")
     return [
         ("loss", *judged(abs(loss_here / loss.item() - 1.0))),
-        ("gradients", *judged(largest(found, gradients))),
+        ("gradients, median tensor", *judged(statistics.median(here.values()))),
+        ("gradients, worst tensor", f"{worst:.1e}", worst <= max(TOLERANCE, OF_PYTORCH * worst_in_single)),
+        ("the same of PyTorch", f"{worst_in_single:.1e}", True),
         ("gradients of step sizes", *judged(of_sizes)),
-        ("running statistics", *judged(largest(trained, statistics))),
+        ("running statistics", *judged(largest(trained, running))),
         ("logits in evaluation", *judged(largest(load_file(logits), {"logits": expected}))),
         ("parameters", f"{sum(parameter.numel() for parameter in names.values()):,}", True),
     ]
@@ -155,18 +172,20 @@ def judged(error: float) -> tuple[str, bool]:
     return f"{error:.1e}", error <= TOLERANCE
 
 
-def largest(found: dict, expected: dict) -> float:
-    """The largest error of a tensor, relative to its largest value; names it on standard error where it is too large."""
-    errors = {}
+def errors(found: dict, expected: dict) -> dict[str, float]:
+    """The error of each tensor, relative to its largest value."""
+    by_name = {}
     for name, tensor in expected.items():
         if found[name].numel() != tensor.numel():
             raise SystemExit(f"{name}: {list(found[name].shape)} in scn, {list(tensor.shape)} in PyTorch")
         scale = tensor.abs().max().clamp_min(1e-30)
-        errors[name] = ((found[name].double().reshape(tensor.shape) - tensor).abs().max() / scale).item()
-    worst = sorted(errors, key=errors.get)[-3:]
-    if errors[worst[-1]] > TOLERANCE:
-        print(*(f"{name}: {errors[name]:.1e}" for name in worst), sep="\n", file=sys.stderr, flush=True)
-    return errors[worst[-1]]
+        by_name[name] = ((found[name].double().reshape(tensor.shape) - tensor).abs().max() / scale).item()
+    return by_name
+
+
+def largest(found: dict, expected: dict) -> float:
+    """The largest error of a tensor, relative to its largest value."""
+    return max(errors(found, expected).values())
 
 
 def main() -> None:
