@@ -4,6 +4,7 @@
 //! roles of its parameters, its summary. It is a [`Family`] and a [`Network`], and known by its line in `registry.rs`
 //! beside the one here that names the folder. A member of a family is a row of [`Family::MEMBERS`].
 
+pub mod mdeq;
 pub mod ml_csc;
 pub mod msd_csc;
 pub mod msdnet;
@@ -36,9 +37,9 @@ pub use initialization::Initializer;
 pub use kind::ModelKind;
 pub use layers::residual::StemKind;
 pub use layers::{Lambda1Config, SolverConfig, SolverMethod};
-pub use network::{Coded, CodingLayer, CodingSource, CodingUnit, Network, Observer};
-pub use output::{Backward, CodingReport, CodingSums, ImageCodes, Output};
-pub use pass::{Pass, Sparsity};
+pub use network::{Coded, CodingLayer, CodingSource, CodingUnit, Network, Observer, Reporting};
+pub use output::{Backward, CodingReport, CodingSums, Equilibria, ImageCodes, Output, Solves};
+pub use pass::{Pass, Sparsity, TrainingStep};
 pub use registry::{Model, NetworkConfig};
 pub use roles::{Constraint, Group, Role, Roles};
 pub use summary::{LayerSummary, Summary};

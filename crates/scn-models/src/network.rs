@@ -17,6 +17,8 @@ pub struct CodingLayer {
     pub name: String,
     /// The weight of the 1-norm of its codes as it is now, `[1]` or one for each atom `[n]`.
     pub lambda1: Tensor<1>,
+    /// The ridge, the weight of half the squared 2-norm of its codes.
+    pub ridge: f64,
     /// Its dictionary, one atom for each channel of its codes: `[n, c, k, k]`.
     pub weight: Tensor<4>,
     /// Where the atoms lie.
@@ -58,6 +60,15 @@ pub struct Coded {
     pub codes: Tensor<4>,
 }
 
+/// A layer that reports of what it solves.
+#[derive(Clone, Debug)]
+pub struct Reporting {
+    /// Its name.
+    pub name: String,
+    /// The weight of the 1-norm of its codes, as [`CodingLayer::lambda1`]; `None` where what it solves for is not sparse.
+    pub lambda1: Option<Tensor<1>>,
+}
+
 /// A trainable network, images in, logits out.
 pub trait Network: Module {
     /// Logits of `images [b, c, h, w]` and what the coding layers report, calling `observe` with the name and output of
@@ -70,9 +81,18 @@ pub trait Network: Module {
     /// What training does with the parameters.
     fn roles(&self) -> Roles;
 
-    /// The coding layers, in the order of [`Output::codes`].
+    /// The coding layers, in the order of their reports.
     fn coding_layers(&self) -> Vec<CodingLayer> {
         Vec::new()
+    }
+
+    /// What reports in [`Output::codes`], in its order: the coding layers, unless a network says otherwise.
+    fn reporting(&self) -> Vec<Reporting> {
+        let of_layer = |layer: CodingLayer| Reporting {
+            name: layer.name,
+            lambda1: Some(layer.lambda1),
+        };
+        self.coding_layers().into_iter().map(of_layer).collect()
     }
 
     /// What the coding layers make of `images [b, c, h, w]` in evaluation, in the order of [`Network::coding_layers`].

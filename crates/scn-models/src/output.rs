@@ -1,8 +1,9 @@
 //! What a forward pass returns.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use scn_ops::{SolverInfo, solve_sums};
 use scn_solver::SolverOptions;
 
@@ -11,7 +12,7 @@ use scn_solver::SolverOptions;
 pub struct Output {
     /// `[b, classes]`.
     pub logits: Tensor<2>,
-    /// One per coding layer, in the order of [`crate::Network::coding_layers`].
+    /// In the order of [`crate::Network::reporting`].
     pub codes: Vec<CodingReport>,
     /// How gradients are taken.
     pub backward: Backward,
@@ -23,7 +24,7 @@ impl Output {
         Self {
             logits,
             codes,
-            backward: Backward(None),
+            backward: Backward::default(),
         }
     }
 }
@@ -33,7 +34,8 @@ type OwnBackward = Box<dyn FnOnce(Tensor<1>) -> Gradients>;
 
 /// How the gradients of a loss on the logits are taken: by the graph of the forward pass, or as the network says that
 /// made it. An equilibrium's exact gradient, for one, takes a solve with passes through one step before the gradients
-/// of the parameters are known.
+/// of the parameters are known. The default is the graph's.
+#[derive(Default)]
 pub struct Backward(Option<OwnBackward>);
 
 impl Backward {
@@ -61,13 +63,15 @@ impl fmt::Debug for Backward {
     }
 }
 
-/// What a coding layer tells of its codes.
+/// What a layer tells that solves: of its codes, or of its equilibria.
 #[derive(Debug)]
 pub enum CodingReport {
     /// A problem for each output pixel, as the layers of an SCN have.
     Pixels(SolverInfo),
     /// A problem for each image, as the layers of an SDNet have.
     Images(ImageCodes),
+    /// An equilibrium for each image, which is not sparse.
+    Equilibria(Equilibria),
 }
 
 /// What is told of codes of whole images, from some of a batch.
@@ -83,14 +87,51 @@ pub struct ImageCodes {
     pub pixels: usize,
 }
 
+/// What is told of the equilibria of a batch.
+#[derive(Debug)]
+pub struct Equilibria {
+    /// The fixed points, an image each.
+    pub forward: Solves,
+    /// The linear systems of the backward pass, once it was made.
+    pub backward: Arc<OnceLock<Solves>>,
+    /// Where sums of them are to lie.
+    pub device: Device,
+}
+
+/// How solves of many images ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Solves {
+    /// Iterations of each image.
+    pub iterations: Vec<usize>,
+    /// The relative residual of each image.
+    pub residuals: Vec<f64>,
+    /// The residual that was asked for.
+    pub tolerance: f64,
+}
+
+impl Solves {
+    /// Iterations, residuals, the largest residual, and how many are above the tolerance, as [`solve_sums`] has them.
+    fn sums(&self) -> [f64; SOLVE_SUMS] {
+        [
+            self.iterations.iter().sum::<usize>() as f64,
+            self.residuals.iter().sum(),
+            self.residuals.iter().copied().fold(0.0, f64::max),
+            self.residuals
+                .iter()
+                .filter(|&&residual| residual > self.tolerance)
+                .count() as f64,
+        ]
+    }
+}
+
 /// A report summed over the images that it is of.
 #[derive(Debug)]
 pub struct CodingSums {
     /// Images that they are of.
     pub images: usize,
-    /// Codes of each atom: the output pixels of the images.
+    /// Codes of each atom: the output pixels of the images. An equilibrium is one place.
     pub places: u64,
-    /// Atoms.
+    /// Atoms; none where there are no codes.
     pub atoms: usize,
     /// On the device, `[FIXED + atoms]`: iterations (NaN where they are not known), residuals ρ and the largest ρ of all
     /// places, and how many solves ended at their cap, above the tolerance; the same of the systems of the backward pass,
@@ -149,6 +190,21 @@ impl CodingReport {
                     places: places as u64,
                     atoms,
                     values: Tensor::cat(parts, 0),
+                }
+            }
+            CodingReport::Equilibria(Equilibria {
+                forward,
+                backward,
+                device,
+            }) => {
+                let backward = backward.get().map_or([f64::NAN; SOLVE_SUMS], Solves::sums);
+                let values = [forward.sums(), backward].concat();
+                let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+                CodingSums {
+                    images: forward.residuals.len(),
+                    places: forward.residuals.len() as u64,
+                    atoms: 0,
+                    values: Tensor::from_data(TensorData::from(values.as_slice()), &device),
                 }
             }
         }

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 #[derive(Clone, Debug)]
 pub enum Pass {
     /// Batch norm takes the statistics of the batch, and its running ones follow.
-    Training,
+    Training(TrainingStep),
     /// Batch norm takes its running statistics.
     Evaluation {
         /// How sparse codes are to be, instead of as in training: `[1]`, or one value for each image `[b]`. What it means
@@ -17,13 +17,24 @@ pub enum Pass {
     },
 }
 
+/// Which step of training a pass is of: what a network draws at random follows from it, and what it does at first only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrainingStep {
+    /// Steps before it, of all epochs.
+    pub number: usize,
+    /// The seed of the run.
+    pub seed: u64,
+}
+
 impl Pass {
+    /// That of a first step.
+    pub const TRAINING: Pass = Pass::Training(TrainingStep { number: 0, seed: 0 });
     /// With codes as sparse as in training.
     pub const EVALUATION: Pass = Pass::Evaluation { sparsity: None };
 
     pub(crate) fn sparsity(&self) -> Option<&Tensor<1>> {
         match self {
-            Pass::Training => None,
+            Pass::Training(_) => None,
             Pass::Evaluation { sparsity } => sparsity.as_ref(),
         }
     }

@@ -6,11 +6,15 @@ use burn::tensor::{Device, Tensor};
 use crate::family::{Choice, Chosen, FamilyInfo};
 use crate::initialization::Initializer;
 use crate::network::Observer;
-use crate::{Coded, CodingLayer, LayerSummary, ModelConfig, ModelError, Network, Output, Pass, Roles, Sparsity};
+use crate::{
+    Coded, CodingLayer, LayerSummary, ModelConfig, ModelError, Network, Output, Pass, Reporting, Roles, Sparsity,
+};
 
 macro_rules! families {
     ($($family:ident($network:ty)),+ $(,)?) => {
         /// A network of any family.
+        // A program has one at a time: a box would save nothing.
+        #[allow(clippy::large_enum_variant)]
         #[derive(Module, Debug)]
         pub enum Model {
             $(
@@ -83,6 +87,12 @@ macro_rules! families {
                 }
             }
 
+            fn reporting(&self) -> Vec<Reporting> {
+                match self {
+                    $(Model::$family(network) => network.reporting(),)+
+                }
+            }
+
             fn coded(&self, images: Tensor<4>) -> Vec<Coded> {
                 match self {
                     $(Model::$family(network) => network.coded(images),)+
@@ -122,6 +132,7 @@ families! {
     ResCsc(crate::res_csc::ResCsc),
     MsdCsc(crate::msd_csc::MsdCsc),
     MsdNet(crate::msdnet::MsdNet),
+    Mdeq(crate::mdeq::Mdeq),
 }
 
 impl Model {

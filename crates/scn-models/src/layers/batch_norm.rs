@@ -90,7 +90,7 @@ impl BatchNorm {
     /// What a layer behind it is to normalise `x [b, c, h, w]` by as it reads it; only without learned scale and shift.
     pub(crate) fn normalization(&self, x: &Tensor<4>, pass: &Pass) -> Normalization {
         debug_assert!(self.parameters() == 0, "a normalisation that is folded learns nothing");
-        let (mean, variance, statistics) = if let Pass::Training = pass {
+        let (mean, variance, statistics) = if let Pass::Training(_) = pass {
             let (mean, variance) = channel_moments(x.clone());
             let values = x.dims().iter().product::<usize>() / x.dims()[1].max(1);
             self.track(values, mean.clone(), variance.clone());

@@ -66,7 +66,7 @@ fn training_normalises_and_tracks_the_unbiased_variance() {
                 (x - mean) / (variance + 1e-4).sqrt()
             })
             .collect();
-        assert_close(&values(&norm.forward(x, &Pass::Training)), &expected, 2e-6);
+        assert_close(&values(&norm.forward(x, &Pass::TRAINING)), &expected, 2e-6);
     }
     let (means, variances): (Vec<_>, Vec<_>) = running.into_iter().unzip();
     // Without `value_sync`: what a checkpoint sees.
@@ -106,7 +106,7 @@ fn scale_and_shift_apply_after_normalisation() {
             scale[channel] * (x - mean) / (variance + 1e-5).sqrt() + shift[channel]
         })
         .collect();
-    assert_close(&values(&norm.forward(x, &Pass::Training)), &expected, 1e-5);
+    assert_close(&values(&norm.forward(x, &Pass::TRAINING)), &expected, 1e-5);
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn a_constant_channel_and_a_single_value_stay_finite() {
     let device = Device::flex().autodiff();
     let norm = plain(1, &device);
     let one = tensor(vec![3.0], [1, 1, 1, 1], &device);
-    assert_eq!(values(&norm.forward(one, &Pass::Training)), [0.0]);
+    assert_eq!(values(&norm.forward(one, &Pass::TRAINING)), [0.0]);
     assert_close(&values(&norm.running_mean.value()), &[0.3], 1e-6);
     assert_close(&values(&norm.running_var.value()), &[0.9], 1e-6);
-    let output = values(&norm.forward(tensor(vec![0.0; 8], [2, 1, 2, 2], &device), &Pass::Training));
+    let output = values(&norm.forward(tensor(vec![0.0; 8], [2, 1, 2, 2], &device), &Pass::TRAINING));
     assert_eq!(output, [0.0; 8]);
 }
 
@@ -136,7 +136,7 @@ fn a_pass_in_training_is_the_same_with_and_without_autodiff() {
     let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
     let logits = |device: &Device| {
         let model = Model::new(&config("resnet20"), [3, 8, 8], 10, 2, device).unwrap();
-        let logits = model.forward(images([4, 3, 8, 8], 5, device), &Pass::Training).logits;
+        let logits = model.forward(images([4, 3, 8, 8], 5, device), &Pass::TRAINING).logits;
         let Model::ResNet(resnet) = model else { unreachable!() };
         (values(&logits), values(&resnet.bn1.running_mean.value()))
     };

@@ -78,7 +78,7 @@ fn codes_that_are_solved_to_convergence_report_a_small_residual_and_no_steps() {
     );
     let model = Model::new(&config, [3, 6, 6], 10, 4, &device).unwrap();
     let sparsity = Some(tensor(vec![0.1, 0.2], [2], &device));
-    for pass in [Pass::Training, Pass::EVALUATION, Pass::Evaluation { sparsity }] {
+    for pass in [Pass::TRAINING, Pass::EVALUATION, Pass::Evaluation { sparsity }] {
         let mut codes = model.forward(images([2, 3, 6, 6], 5, &device), &pass).codes;
         assert_eq!(codes.len(), 1);
         let report = codes.remove(0);
@@ -93,7 +93,7 @@ fn reports_take_no_part_in_gradients() {
     let device = Device::flex().autodiff();
     let config = table("kind = \"sdnet18\"");
     let model = Model::new(&config, [3, 6, 6], 10, 4, &device).unwrap();
-    let output = model.forward(images([2, 3, 6, 6], 5, &device), &Pass::Training);
+    let output = model.forward(images([2, 3, 6, 6], 5, &device), &Pass::TRAINING);
     for report in output.codes {
         assert!(!report.sums().values.is_require_grad());
     }
@@ -175,8 +175,8 @@ fn a_backward_pass_of_a_networks_own_gives_the_gradients_of_an_equilibrium() {
     };
     let x = images([2, 4, 1, 1], 3, &device);
     let loss = |logits: Tensor<2>| -log_softmax(logits, 1).slice([0..2, 1..2]).sum();
-    let value = |network: &Equilibrium| values(&loss(network.forward(x.clone(), &Pass::Training).logits))[0];
-    let Output { logits, backward, .. } = network.forward(x.clone(), &Pass::Training);
+    let value = |network: &Equilibrium| values(&loss(network.forward(x.clone(), &Pass::TRAINING).logits))[0];
+    let Output { logits, backward, .. } = network.forward(x.clone(), &Pass::TRAINING);
     let gradients = backward.gradients(loss(logits));
     let exact = [&network.weight, &network.classifier].map(|param| values(&param.val().grad(&gradients).unwrap()));
     for (which, exact) in exact.iter().enumerate() {
@@ -233,7 +233,7 @@ const CODING: [&str; 8] = [
 fn networks_without_coding_layers_are_known() {
     for kind in scn_models::ModelKind::all() {
         let name = kind.name();
-        let plain = name.contains("resnet") || name.starts_with("wrn") || name == "msdnet";
+        let plain = name.contains("resnet") || name.starts_with("wrn") || name == "msdnet" || name.starts_with("mdeq");
         let coding = CODING.contains(&name) || name == "sdnet34";
         assert!(
             plain != coding,
@@ -248,7 +248,7 @@ fn coded_is_what_the_coding_layers_read_and_return() {
     for kind in CODING {
         let model = Model::new(&table(&format!("kind = \"{kind}\"")), [1, 8, 9], 10, 4, &device).unwrap();
         // Batch norms that are more than a factor of 1.
-        let _ = model.forward(images([4, 1, 8, 9], 6, &device), &Pass::Training);
+        let _ = model.forward(images([4, 1, 8, 9], 6, &device), &Pass::TRAINING);
         let input = images([2, 1, 8, 9], 5, &device);
         let (layers, coded) = (model.coding_layers(), model.coded(input.clone()));
         let reports = model.forward(input.clone(), &Pass::EVALUATION).codes;

@@ -13,9 +13,9 @@ const CLASSES: usize = 3;
 const BATCH: usize = 2;
 
 /// The gradient of every parameter, flattened, in the order of the module.
-struct Found<'a> {
-    gradients: &'a Gradients,
-    found: Vec<Option<Vec<f64>>>,
+pub struct Found<'a> {
+    pub gradients: &'a Gradients,
+    pub found: Vec<Option<Vec<f64>>>,
 }
 
 impl ModuleVisitor for Found<'_> {
@@ -26,11 +26,12 @@ impl ModuleVisitor for Found<'_> {
 }
 
 /// Moves one parameter, by its place in the module.
-struct Moved<'a> {
-    place: usize,
-    along: &'a [f32],
-    step: f64,
-    next: usize,
+pub struct Moved<'a> {
+    pub place: usize,
+    pub along: &'a [f32],
+    pub step: f64,
+    /// 0 at first.
+    pub next: usize,
 }
 
 impl ModuleMapper for Moved<'_> {
@@ -52,7 +53,7 @@ fn weights() -> Vec<f64> {
 
 /// `⟨weights, logits⟩` in f64.
 fn loss(model: &Model, x: &Tensor<4>) -> f64 {
-    let logits = values(&model.forward(x.clone(), &Pass::Training).logits.without_autodiff());
+    let logits = values(&model.forward(x.clone(), &Pass::TRAINING).logits.without_autodiff());
     logits.iter().zip(weights()).map(|(logit, weight)| logit * weight).sum()
 }
 
@@ -75,7 +76,7 @@ fn check(name: &str, device: &Device, more: &str) {
     }
     let model = Model::MlCsc(network.refresh());
     let x = images([BATCH, 2, 9, 8], 6, device);
-    let logits = model.forward(x.clone(), &Pass::Training).logits;
+    let logits = model.forward(x.clone(), &Pass::TRAINING).logits;
     let of_logits: Vec<f32> = weights().iter().map(|&weight| weight as f32).collect();
     let gradients = (logits * tensor(of_logits, [BATCH, CLASSES], device)).sum().backward();
     let mut found = Found {

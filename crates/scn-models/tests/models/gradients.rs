@@ -39,7 +39,7 @@ fn network(device: &Device, per_atom: bool) -> Model {
 
 /// Cross-entropy in f64 from the f32 logits.
 fn loss(model: &Model, x: Tensor<4>) -> f64 {
-    let logits = values(&model.forward(x, &Pass::Training).logits);
+    let logits = values(&model.forward(x, &Pass::TRAINING).logits);
     let of_image = |(row, &label): (&[f64], &usize)| {
         let log_sum = row.iter().map(|z| z.exp()).sum::<f64>().ln();
         log_sum - row[label]
@@ -49,7 +49,7 @@ fn loss(model: &Model, x: Tensor<4>) -> f64 {
 
 fn differentiable_loss(model: &Model, x: Tensor<4>) -> Tensor<1> {
     let device = x.device();
-    let log_probabilities = log_softmax(model.forward(x, &Pass::Training).logits, 1);
+    let log_probabilities = log_softmax(model.forward(x, &Pass::TRAINING).logits, 1);
     let mut chosen = vec![0.0; BATCH * CLASSES];
     LABELS
         .iter()

@@ -8,6 +8,7 @@ mod definition;
 mod differences;
 mod gradients;
 mod initialization;
+mod mdeq;
 mod mixed_scale;
 mod ml_csc;
 mod orthonormal;

@@ -118,7 +118,7 @@ fn trained(network: MsdCsc, image: [usize; 3]) -> MsdCsc {
     for seed in 0..3 {
         let [channels, height, width] = image;
         let batch = images([4, channels, height, width], seed, &Device::flex());
-        let _ = network.forward(batch, &Pass::Training);
+        let _ = network.forward(batch, &Pass::TRAINING);
     }
     network
 }
@@ -177,7 +177,7 @@ fn evaluation_by_the_statistics_of_a_batch_is_training_on_it() {
         let x = images([32, 3, 12, 10], 8, &device);
         let mut trained = Vec::new();
         for _ in 0..150 {
-            trained = values(&network.forward(x.clone(), &Pass::Training).logits);
+            trained = values(&network.forward(x.clone(), &Pass::TRAINING).logits);
         }
         let evaluated = values(&network.forward(x, &Pass::EVALUATION).logits);
         let largest = trained.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
@@ -270,7 +270,7 @@ fn without_unfoldings_it_is_a_mixed_scale_dense_network_bit_for_bit() {
     ] {
         let network = thresholded(options, image, &device);
         let dense = dense(&network, &table(&format!("kind = \"msdnet\"\n{plan}")), image, &device);
-        for pass in [Pass::Training, Pass::EVALUATION] {
+        for pass in [Pass::TRAINING, Pass::EVALUATION] {
             let x = images([3, 3, 12, 10], 8, &device);
             let found = network.forward(x.clone(), &pass).logits;
             let expected = dense.forward(x.clone(), &pass).logits;

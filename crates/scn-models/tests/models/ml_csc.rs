@@ -309,7 +309,7 @@ fn reports_tell_steps_activity_and_how_far_a_step_moves_the_codes() {
         ("basis-pursuit", None),
     ] {
         let network = network(pursuit, 3, "threshold.initial = 0.012", &device);
-        let output = network.forward(input(&device), &Pass::Training);
+        let output = network.forward(input(&device), &Pass::TRAINING);
         let codes = network.codes(&input(&device), None);
         let layers = network.coding_layers();
         assert_eq!((output.codes.len(), layers.len()), (3, 3));
@@ -347,7 +347,7 @@ fn reports_tell_steps_activity_and_how_far_a_step_moves_the_codes() {
     let (codes, next) = (first(&codes[1]), first(&next));
     let moved: f64 = codes.iter().zip(&next).map(|(code, next)| (code - next).powi(2)).sum();
     let norm: f64 = codes.iter().map(|code| code * code).sum();
-    let mut reports = network.forward(input(&device), &Pass::Training).codes;
+    let mut reports = network.forward(input(&device), &Pass::TRAINING).codes;
     let CodingReport::Images(report) = reports.remove(1) else {
         panic!("codes of pixels")
     };

@@ -40,7 +40,7 @@ fn the_published_modules_spelt_out_are_the_default_bit_for_bit() {
             assert_eq!(values(&a.coding.weight.val()), values(&b.coding.weight.val()));
         }
         let x = images([2, 3, 12, 9], 1, &Device::flex().autodiff());
-        let logits = |model: &Model| values(&model.forward(x.clone(), &Pass::Training).logits);
+        let logits = |model: &Model| values(&model.forward(x.clone(), &Pass::TRAINING).logits);
         assert_eq!(logits(&plain), logits(&spelt));
         assert_eq!(layers(&mut plain, image), layers(&mut spelt, image));
     }

@@ -182,7 +182,7 @@ fn without_the_term_it_is_a_residual_network_bit_for_bit() {
     let resnet = residual(&identity, image, &device);
     assert_eq!(trainable(&identity), trainable(&resnet));
     assert_eq!(trainable(&network("ista")), trainable(&resnet));
-    for pass in [Pass::Training, Pass::EVALUATION] {
+    for pass in [Pass::TRAINING, Pass::EVALUATION] {
         let x = images([4, 3, 9, 8], 8, &device);
         let found = identity.forward(x.clone(), &pass).logits;
         let expected = resnet.forward(x.clone(), &pass).logits;

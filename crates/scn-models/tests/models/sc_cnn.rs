@@ -230,11 +230,11 @@ fn gradients_are_those_of_differences() {
             let weights = normal(BATCH * 4, 9);
             let loss = |logits: Tensor<2>| (logits * tensor(weights.clone(), [BATCH, 4], &device)).sum();
             let value = |model: &Model, x: Tensor<4>| {
-                let logits = values(&model.forward(x, &Pass::Training).logits);
+                let logits = values(&model.forward(x, &Pass::TRAINING).logits);
                 logits.iter().zip(&weights).map(|(a, &b)| a * f64::from(b)).sum::<f64>()
             };
             let tracked = x.clone().require_grad();
-            let gradients = loss(model.forward(tracked.clone(), &Pass::Training).logits).backward();
+            let gradients = loss(model.forward(tracked.clone(), &Pass::TRAINING).logits).backward();
             let mut parts = vec![Of::Dictionary(0), Of::Dictionary(1), Of::Input];
             if !coder.starts_with("l0") {
                 parts.extend([Of::Lambda1(0), Of::Lambda1(1)]);
@@ -366,7 +366,7 @@ fn parameters_and_shapes_are_those_of_the_plan() {
         assert_eq!(summary.solver_iteration(), iteration);
         let mut seen = Vec::new();
         let x = Tensor::from_inner(input(&Device::flex()));
-        let output = model.forward_observed(x, &Pass::Training, &mut |name, x| {
+        let output = model.forward_observed(x, &Pass::TRAINING, &mut |name, x| {
             seen.push((name.to_owned(), x.dims()))
         });
         assert_eq!(

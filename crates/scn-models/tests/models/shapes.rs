@@ -44,7 +44,7 @@ fn logits_and_layers_have_the_shapes_of_the_summary() {
             assert_eq!(seen.last().unwrap().1, [2, 64, quarter(height), quarter(width)]);
             let pixels = output.codes.into_iter().map(|report| match report {
                 CodingReport::Pixels(info) => info.solves.dims()[2..].iter().product::<usize>(),
-                CodingReport::Images(_) => panic!("codes of whole images"),
+                CodingReport::Images(_) | CodingReport::Equilibria(_) => panic!("problems of whole images"),
             });
             let pixels: Vec<_> = pixels.collect();
             let expected: Vec<_> = if config.kind().name() == "scn" {

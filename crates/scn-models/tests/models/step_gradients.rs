@@ -34,7 +34,7 @@ fn network(text: &str, device: &Device) -> Model {
 
 /// Cross-entropy in f64 from the f32 logits.
 fn loss(model: &Model, x: Tensor<4>) -> f64 {
-    let logits = values(&model.forward(x, &Pass::Training).logits);
+    let logits = values(&model.forward(x, &Pass::TRAINING).logits);
     let of_image = |(row, &label): (&[f64], &usize)| {
         let log_sum = row.iter().map(|z| z.exp()).sum::<f64>().ln();
         log_sum - row[label]
@@ -44,7 +44,7 @@ fn loss(model: &Model, x: Tensor<4>) -> f64 {
 
 fn differentiable_loss(model: &Model, x: Tensor<4>) -> Tensor<1> {
     let device = x.device();
-    let log_probabilities = log_softmax(model.forward(x, &Pass::Training).logits, 1);
+    let log_probabilities = log_softmax(model.forward(x, &Pass::TRAINING).logits, 1);
     let mut chosen = vec![0.0; BATCH * CLASSES];
     let labels = LABELS.iter().enumerate();
     labels.for_each(|(i, label)| chosen[i * CLASSES + label] = 1.0 / BATCH as f32);

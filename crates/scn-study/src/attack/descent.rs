@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use scn_data::{ImageSet, Normalization};
 use scn_interop::tensors::floats;
+use scn_models::Backward;
 use scn_train::loss::{Counts, cross_entropy};
 use scn_train::{DataConfig, TrainError, evaluation_loader, images};
 use serde::{Serialize, Serializer};
@@ -134,11 +135,11 @@ impl Perturbation {
 
 impl Attack {
     /// The perturbed pixels `[b, c, h, w]` of `pixels`, which are without autodiff and lie in 0..1, for a network given by
-    /// its logits of pixels, which must be differentiable on a device with autodiff. `records` number the images: the starts
+    /// its logits of pixels and how gradients are taken, which must be differentiable on a device with autodiff. `records` number the images: the starts
     /// that one gets do not depend on the others.
     pub fn perturb(
         &self,
-        logits: &dyn Fn(Tensor<4>) -> Tensor<2>,
+        logits: &dyn Fn(Tensor<4>) -> (Tensor<2>, Backward),
         pixels: Tensor<4>,
         labels: &[i32],
         records: &[u32],
@@ -149,11 +150,12 @@ impl Attack {
             let mut found = self.project(self.start(&pixels, restart, records), &pixels);
             for _ in 0..self.steps {
                 let input = Tensor::from_inner(found.clone()).require_grad();
-                let gradients = cross_entropy(logits(input.clone()), labels, 0.0).backward();
+                let (of_input, backward) = logits(input.clone());
+                let gradients = backward.gradients(cross_entropy(of_input, labels, 0.0));
                 let Some(gradient) = input.grad(&gradients) else { break };
                 found = self.project(found + self.step(gradient), &pixels);
             }
-            let logits = logits(Tensor::from_inner(found.clone())).without_autodiff();
+            let logits = logits(Tensor::from_inner(found.clone())).0.without_autodiff();
             let scores = scores(&floats(logits.into_data()), labels);
             best = Some(match best {
                 None => (found, scores),

@@ -191,7 +191,11 @@ impl Network {
 
     /// Pixels that an attack makes of `pixels`.
     fn attacked(&self, attack: &Attack, inference: Inference, pixels: &Tensor<4>, batch: &Batch) -> Tensor<4> {
-        let logits = |pixels| inference.logits(&self.differentiable, self.differentiable_scale.normalized(pixels));
+        let logits = |pixels| {
+            let images = self.differentiable_scale.normalized(pixels);
+            let output = inference.forward(&self.differentiable, images);
+            (output.logits, output.backward)
+        };
         attack.perturb(&logits, pixels.clone(), &batch.labels, &batch.records)
     }
 

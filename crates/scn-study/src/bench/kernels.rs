@@ -184,9 +184,9 @@ impl Network {
             visit(Layer::of(
                 &layer.coding,
                 name,
-                layer.norm.forward(x.clone(), &scn_models::Pass::Training),
+                layer.norm.forward(x.clone(), &scn_models::Pass::TRAINING),
             ))?;
-            x = layer.forward(x, &scn_models::Pass::Training).0.detach();
+            x = layer.forward(x, &scn_models::Pass::TRAINING).0.detach();
         }
         Ok(())
     }

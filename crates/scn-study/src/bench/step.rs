@@ -7,10 +7,10 @@ use burn::tensor::Device;
 use scn_data::{Batch, Batches, Loader};
 use scn_interop::figure::{figure, optional_figure};
 use scn_interop::tensors::{self, Arrays};
-use scn_models::{CodingReport, Model, Network, Pass};
+use scn_models::{CodingReport, Model, Network, Pass, TrainingStep};
 use scn_ops::{describe, has_tile_kernels};
 use scn_solver::profile::{self, Part, Profile, Spent};
-use scn_train::{Collector, Evaluator, Experiment, Learner, Sgd, Splits, Sums, TrainError, images, peak_memory};
+use scn_train::{Collector, Evaluator, Experiment, Learner, Optimizer, Splits, Sums, TrainError, images, peak_memory};
 use serde::Serialize;
 
 use super::measure::{Peak, Repeated, iterations_and_residuals, quantile, synchronize};
@@ -230,7 +230,7 @@ impl Bench {
                 weights.as_ref(),
                 &device.clone().autodiff(),
             )?,
-            optimizer: Sgd::new(train.optimizer, train.clip_norm),
+            optimizer: Optimizer::new(train.optimizer, train.clip_norm),
             label_smoothing: train.label_smoothing,
             device: device.clone().autodiff(),
         };
@@ -257,8 +257,12 @@ impl Bench {
             let batch = batches.next();
             waited.push(started.elapsed().as_secs_f64());
             let learning_rate = schedule.learning_rate(step, self.splits.train.batches());
+            let at = TrainingStep {
+                number: step,
+                seed: self.experiment.seed,
+            };
             self.learner
-                .step(&batch, learning_rate, &mut collector)
+                .step(&batch, at, learning_rate, &mut collector)
                 .map_err(|diverged| TrainError::Diverged {
                     epoch: 1,
                     batch: step + 1,

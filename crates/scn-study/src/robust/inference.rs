@@ -5,7 +5,7 @@
 use burn::tensor::{Device, Tensor};
 use scn_data::Loader;
 use scn_interop::tensors::floats;
-use scn_models::{Model, Network, Pass};
+use scn_models::{Model, Network, Output, Pass};
 use scn_train::loss::Counts;
 use scn_train::{StopFlag, images};
 use serde::{Deserialize, Serialize};
@@ -77,8 +77,13 @@ pub enum Inference<'a> {
 }
 
 impl Inference<'_> {
-    /// Logits `[b, classes]` of `images [b, c, h, w]`. Gradients pass through the residual and the choice that it makes.
+    /// Logits `[b, classes]` of `images [b, c, h, w]`.
     pub fn logits(&self, model: &Model, images: Tensor<4>) -> Tensor<2> {
+        self.forward(model, images).logits
+    }
+
+    /// What the model makes of `images [b, c, h, w]`. Gradients pass through the residual and the choice that it makes.
+    pub fn forward(&self, model: &Model, images: Tensor<4>) -> Output {
         let sparsity = match self {
             Inference::Trained => None,
             Inference::Fixed(value) => Some(Tensor::full([1], *value, &images.device())),
@@ -86,7 +91,7 @@ impl Inference<'_> {
                 .residual(images.clone())
                 .map(|residuals| fit.values(residuals.mean())),
         };
-        model.forward(images, &Pass::Evaluation { sparsity }).logits
+        model.forward(images, &Pass::Evaluation { sparsity })
     }
 }
 

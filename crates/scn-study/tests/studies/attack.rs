@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_data::{DatasetKind, MeanSubtraction, Normalization, Split, read};
 use scn_interop::tensors::floats;
-use scn_models::{Model, ModelConfig, Network};
+use scn_models::{Backward, Model, ModelConfig, Network};
 use scn_study::Trained;
 use scn_study::attack::{Attack, Norm, Perturbation, PixelScale, Step, study};
 use scn_study::robust::{Inference, SparsityFit};
@@ -49,6 +49,11 @@ fn pixels() -> Tensor<4> {
     tensor(values.collect(), SHAPE, &Device::flex())
 }
 
+/// With the gradients of the graph.
+fn by_graph(logits: impl Fn(Tensor<4>) -> Tensor<2>) -> impl Fn(Tensor<4>) -> (Tensor<2>, Backward) {
+    move |pixels| (logits(pixels), Backward::default())
+}
+
 /// Of two classes: 0 and `⟨direction, pixels⟩`.
 fn linear(direction: &[f32]) -> impl Fn(Tensor<4>) -> Tensor<2> {
     move |pixels: Tensor<4>| {
@@ -70,7 +75,7 @@ fn of_a_linear_network_the_worst_images_are_found() {
     for norm in [Norm::Linf, Norm::L2] {
         // Small enough in ℓ2 that no pixel leaves 0..1 on the way but those at the border.
         let epsilon = if norm == Norm::Linf { 0.1 } else { 0.05 };
-        let found = values(attack(norm, epsilon).perturb(&linear(&direction), pixels(), &labels, &records));
+        let found = values(attack(norm, epsilon).perturb(&by_graph(linear(&direction)), pixels(), &labels, &records));
         for (i, (&found, &clean)) in found.iter().zip(&clean).enumerate() {
             let (along, towards) = (direction[i % VALUES], sign(i / VALUES));
             let change = match norm {
@@ -93,7 +98,7 @@ fn perturbations_stay_in_the_ball_and_do_not_depend_on_the_batch() {
     let (labels, records) = ([1, 0, 0], [11, 4, 90]);
     for norm in [Norm::Linf, Norm::L2] {
         let attack = attack(norm, 0.3);
-        let together = attack.perturb(&linear(&direction), pixels(), &labels, &records);
+        let together = attack.perturb(&by_graph(linear(&direction)), pixels(), &labels, &records);
         let clean = values(pixels());
         for (image, (found, clean)) in values(together.clone())
             .chunks(VALUES)
@@ -110,7 +115,7 @@ fn perturbations_stay_in_the_ball_and_do_not_depend_on_the_batch() {
             };
             assert!(size <= 0.3 + 1e-5 && size > 0.2, "{norm:?}, image {image}: {size}");
             let alone = attack.perturb(
-                &linear(&direction),
+                &by_graph(linear(&direction)),
                 pixels().narrow(0, image, 1),
                 &labels[image..=image],
                 &records[image..=image],
@@ -145,7 +150,7 @@ fn a_start_that_fools_is_kept() {
             restarts,
             ..attack(Norm::Linf, 0.1)
         };
-        let found = attack.perturb(&logits, gray(), &[0; 8], &records);
+        let found = attack.perturb(&by_graph(logits), gray(), &[0; 8], &records);
         let scores = floats(logits(found).narrow(1, 1, 1).into_data());
         scores.iter().filter(|&&score| score > 0.0).count()
     };

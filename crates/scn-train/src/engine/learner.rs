@@ -2,12 +2,12 @@
 
 use burn::tensor::{Device, Tensor};
 use scn_data::Batch;
-use scn_models::{Model, Network, Output, Pass};
+use scn_models::{Model, Network, Output, Pass, TrainingStep};
 use scn_solver::profile::{Part, timed};
 
 use crate::engine::evaluation::{host, images};
 use crate::engine::loss::{Counts, cross_entropy};
-use crate::engine::optimizer::Sgd;
+use crate::engine::optimizer::Optimizer;
 use crate::engine::statistics::Collector;
 
 /// A model and its optimiser.
@@ -15,7 +15,7 @@ pub struct Learner<N = Model> {
     /// On a device with autodiff.
     pub model: N,
     /// Of the model's parameters.
-    pub optimizer: Sgd,
+    pub optimizer: Optimizer,
     /// See [`cross_entropy`].
     pub label_smoothing: f64,
     /// The model's device, with autodiff.
@@ -32,23 +32,29 @@ pub struct Diverged {
 }
 
 impl<N: Network> Learner<N> {
-    /// One step, whose figures go to `collector`. Returns the counts of its batch before the step.
+    /// The step `at`, whose figures go to `collector`. Returns the counts of its batch before the step.
     ///
     /// # Errors
     /// [`Diverged`], with weights and figures as they were.
-    pub fn step(&mut self, batch: &Batch, learning_rate: f64, collector: &mut Collector) -> Result<Counts, Diverged> {
-        let input = images(batch, &self.device);
+    pub fn step(
+        &mut self,
+        batch: &Batch,
+        at: TrainingStep,
+        learning_rate: f64,
+        collector: &mut Collector,
+    ) -> Result<Counts, Diverged> {
+        let (input, pass) = (images(batch, &self.device), Pass::Training(at));
         let Output {
             logits,
             codes,
             backward,
-        } = self.model.forward(input.clone(), &Pass::Training);
+        } = self.model.forward(input.clone(), &pass);
         let values = host(logits.clone().without_autodiff());
         let counts = Counts::of(&values, &batch.labels, self.label_smoothing);
         if !counts.loss.is_finite() {
             return Err(Diverged {
                 loss: counts.loss / counts.images as f64,
-                layers: largest_layer(&self.model, input),
+                layers: largest_layer(&self.model, input, &pass),
             });
         }
         let gradients = backward.gradients(cross_entropy(logits, &batch.labels, self.label_smoothing));
@@ -71,10 +77,10 @@ impl<N: Network> Learner<N> {
 }
 
 /// Says which layer's output on `input` has the largest magnitude, and which is the first that is not finite.
-fn largest_layer(model: &impl Network, input: Tensor<4>) -> String {
+fn largest_layer(model: &impl Network, input: Tensor<4>, pass: &Pass) -> String {
     let mut largest = (String::from("none"), 0.0f32);
     let mut broken = None;
-    model.forward_observed(input, &Pass::Training, &mut |name, output| {
+    model.forward_observed(input, pass, &mut |name, output| {
         let magnitude = output
             .clone()
             .abs()

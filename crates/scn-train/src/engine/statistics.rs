@@ -9,7 +9,8 @@ use crate::engine::loss::Counts;
 use crate::runs::exact;
 
 /// The figures of one coding layer over an epoch. Where an image is one problem, as in an SDNet, they are those of the
-/// first image of each batch, and every pixel counts the steps of its image.
+/// first image of each batch, and every pixel counts the steps of its image. The solves of equilibria are told likewise,
+/// an image each.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerFigures {
     /// Name of the layer.
@@ -27,6 +28,14 @@ pub struct LayerFigures {
     /// What the linear systems of the backward pass report; `None` where there was no such pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backward: Option<BackwardFigures>,
+    /// What its codes are like; `None` where what it solves for is not sparse.
+    #[serde(flatten)]
+    pub codes: Option<CodeFigures>,
+}
+
+/// What the codes of one coding layer are like over an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CodeFigures {
     /// Share of codes that are not 0.
     pub active: f64,
     /// Mean over atoms of the weight λ₁ of the 1-norm.
@@ -216,14 +225,14 @@ impl Collector {
     pub fn figures(&mut self, model: &impl Network) -> Figures {
         let sums = self.sums();
         let images = sums.images.max(1) as f64;
-        let layers = model.coding_layers().into_iter().zip(&sums.layers);
+        let layers = model.reporting().into_iter().zip(&sums.layers);
         Figures {
             images: sums.images,
             loss: sums.loss / images,
             top1: 100.0 * sums.top1 as f64 / images,
             top5: 100.0 * sums.top5 as f64 / images,
             layers: layers
-                .map(|(layer, sums)| sums.figures(layer.name, values(layer.lambda1.mean())[0]))
+                .map(|(layer, sums)| sums.figures(layer.name, layer.lambda1.map(|lambda1| values(lambda1.mean())[0])))
                 .collect(),
         }
     }
@@ -265,7 +274,7 @@ impl LayerSums {
             .for_each(|(sum, &active)| *sum += active as u64);
     }
 
-    fn figures(&self, name: String, lambda1: f64) -> LayerFigures {
+    fn figures(&self, name: String, lambda1: Option<f64>) -> LayerFigures {
         let pixels = self.pixels.max(1) as f64;
         let atoms = self.active.len();
         LayerFigures {
@@ -275,10 +284,12 @@ impl LayerSums {
             kkt_max: self.residual_max,
             capped: self.capped,
             backward: self.backward.as_ref().map(BackwardSums::figures),
-            active: self.active.iter().sum::<u64>() as f64 / (pixels * atoms.max(1) as f64),
-            lambda1,
-            unused_atoms: self.active.iter().filter(|&&active| active == 0).count(),
-            atoms,
+            codes: lambda1.map(|lambda1| CodeFigures {
+                active: self.active.iter().sum::<u64>() as f64 / (pixels * atoms.max(1) as f64),
+                lambda1,
+                unused_atoms: self.active.iter().filter(|&&active| active == 0).count(),
+                atoms,
+            }),
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use scn_data::Batch;
+use scn_models::TrainingStep;
 use serde::Serialize;
 
 use crate::engine::evaluation::{Evaluation, evaluate};
@@ -154,9 +155,13 @@ impl Trainer {
     /// One optimiser step.
     fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let learning_rate = self.learning_rate(self.state.step);
+        let at = TrainingStep {
+            number: self.state.step,
+            seed: self.experiment.seed,
+        };
         let counts = self
             .learner
-            .step(batch, learning_rate, &mut self.collector)
+            .step(batch, at, learning_rate, &mut self.collector)
             .map_err(|diverged| TrainError::Diverged {
                 epoch: self.state.epoch + 1,
                 batch: batch.index + 1,

@@ -65,6 +65,7 @@ fn every_key_is_documented_with_its_true_default() {
         model("[train.schedule]\nkind = \"cosine\""),
         model("[train.schedule]\nkind = \"one-cycle\""),
         model("[model.csc.implicit]\n").replace("\"scn\"", "\"sdnet18-all\""),
+        model("[model.equilibrium.phantom]\n").replace("\"scn\"", "\"mdeq-small\""),
     ];
     let networks = ModelKind::all()
         .into_iter()
@@ -115,6 +116,7 @@ fn every_name_that_is_expected_is_accepted() {
                 ("model.step_size", _) => "model.kind=ml-csc",
                 ("model.inference" | "model.dictionaries", _) => "model.kind=sc-cnn",
                 ("model.skip", _) => "model.kind=res-csc",
+                ("model.equilibrium.method", _) => "model.kind=mdeq-small",
                 ("first_layer.form", _) => "first_layer.dictionary=atoms.safetensors",
                 ("train.schedule.kind", "milestones") => "train.schedule.milestones=[80]",
                 ("train.schedule.anneal", _) => "train.schedule.kind=one-cycle",

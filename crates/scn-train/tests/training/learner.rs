@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 use scn_data::Batch;
-use scn_models::{Model, Network};
+use scn_models::{Model, Network, TrainingStep};
 use scn_train::tensors::{Arrays, from_module, into_module};
-use scn_train::{Collector, LayerFigures, Learner, Sgd, Sums};
+use scn_train::{Collector, LayerFigures, Learner, Optimizer, Sums};
 
 use crate::common::small;
 
@@ -13,7 +13,7 @@ fn learner(overrides: &[&str]) -> Learner {
     let device = Device::flex().autodiff();
     Learner {
         model: Model::new(&experiment.model, [1, 8, 8], 10, 1, &device).unwrap(),
-        optimizer: Sgd::new(experiment.train.optimizer, None),
+        optimizer: Optimizer::new(experiment.train.optimizer, None),
         label_smoothing: 0.0,
         device,
     }
@@ -40,7 +40,8 @@ fn collected(learner: &mut Learner, index: usize) -> Collector {
         records: (0..4).collect(),
     };
     let mut collector = Collector::new(Sums::default());
-    learner.step(&batch, 0.05, &mut collector).unwrap();
+    let at = TrainingStep { number: index, seed: 0 };
+    learner.step(&batch, at, 0.05, &mut collector).unwrap();
     collector
 }
 

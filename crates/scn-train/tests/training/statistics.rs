@@ -45,12 +45,13 @@ fn are_those_of_the_codes() {
     let mut unused = 0;
     for (l, layer) in figures.layers.iter().enumerate() {
         let (mut pixels, mut iterations, mut residual, mut largest) = (0.0, 0.0, 0.0, 0.0f64);
-        let mut active = vec![0usize; layer.atoms];
+        let of_codes = layer.codes.unwrap();
+        let mut active = vec![0usize; of_codes.atoms];
         for index in 0..BATCHES {
             let mut codes = Vec::new();
             let output = model.forward_observed(batch(index), &Pass::EVALUATION, &mut |_, x| codes.push(x.clone()));
             let [_, atoms, height, width] = codes[l].dims();
-            assert_eq!(atoms, layer.atoms);
+            assert_eq!(atoms, of_codes.atoms);
             let plane = height * width;
             for (i, code) in codes[l].to_data().iter::<f32>().enumerate() {
                 active[i / plane % atoms] += usize::from(code > 0.0);
@@ -78,13 +79,16 @@ fn are_those_of_the_codes() {
         );
         assert_eq!(layer.kkt_max, largest);
         let share = active.iter().sum::<usize>() as f64 / (pixels * active.len() as f64);
-        assert!((layer.active - share).abs() < 1e-12, "{} {share}", layer.active);
-        assert_eq!(layer.unused_atoms, active.iter().filter(|&&count| count == 0).count());
-        assert!((layer.lambda1 - 0.05).abs() < 1e-8);
-        unused += layer.unused_atoms;
+        assert!((of_codes.active - share).abs() < 1e-12, "{} {share}", of_codes.active);
+        assert_eq!(
+            of_codes.unused_atoms,
+            active.iter().filter(|&&count| count == 0).count()
+        );
+        assert!((of_codes.lambda1 - 0.05).abs() < 1e-8);
+        unused += of_codes.unused_atoms;
     }
     assert!(unused > 0, "no atom of this network is unused: the count is not tested");
-    assert!(figures.layers[0].iterations.unwrap() > 1.0 && figures.layers[0].active > 0.05);
+    assert!(figures.layers[0].iterations.unwrap() > 1.0 && figures.layers[0].codes.unwrap().active > 0.05);
 }
 
 #[test]
@@ -173,8 +177,12 @@ fn many_batches_are_read_back_in_order() {
     for (many, once) in many.layers.iter().zip(&once.layers) {
         assert!((many.iterations.unwrap() - once.iterations.unwrap()).abs() < 1e-9);
         assert!((many.kkt_mean - once.kkt_mean).abs() < 1e-9 * (1e-12 + once.kkt_mean));
-        assert!((many.active - once.active).abs() < 1e-12);
-        assert_eq!((many.kkt_max, many.unused_atoms), (once.kkt_max, once.unused_atoms));
+        let (of_many, of_once) = (many.codes.unwrap(), once.codes.unwrap());
+        assert!((of_many.active - of_once.active).abs() < 1e-12);
+        assert_eq!(
+            (many.kkt_max, of_many.unused_atoms),
+            (once.kkt_max, of_once.unused_atoms)
+        );
     }
 }
 

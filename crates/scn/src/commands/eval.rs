@@ -9,7 +9,7 @@ use scn_ops::DeviceRequest;
 use scn_solver::Method;
 use scn_study::Trained;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{BackwardFigures, Evaluation, EvaluationSplit, Splits, backward_figures, evaluate};
+use scn_train::{BackwardFigures, CodeFigures, Evaluation, EvaluationSplit, Splits, backward_figures, evaluate};
 use serde::Serialize;
 
 use crate::arguments::{device_name, one_of};
@@ -159,18 +159,23 @@ fn table(report: &Report) -> String {
         lines.push("\nlayer                iterations   KKT mean    KKT max   active   lambda1   unused atoms".into());
     }
     for layer in &figures.layers {
+        let codes = layer.codes.map_or_else(String::new, |codes| {
+            let CodeFigures {
+                active,
+                lambda1,
+                unused_atoms,
+                atoms,
+            } = codes;
+            format!(" {:>6.1} % {lambda1:>9.4} {unused_atoms:>7} of {atoms}", 100.0 * active)
+        });
         lines.push(format!(
-            "{:<20} {:>10} {:>10.1e} {:>10.1e} {:>6.1} % {:>9.4} {:>7} of {}",
+            "{:<20} {:>10} {:>10.1e} {:>10.1e}{codes}",
             layer.name,
             layer
                 .iterations
                 .map_or_else(|| "-".into(), |count| format!("{count:.1}")),
             layer.kkt_mean,
             layer.kkt_max,
-            100.0 * layer.active,
-            layer.lambda1,
-            layer.unused_atoms,
-            layer.atoms
         ));
     }
     let solved: Vec<_> = figures

@@ -63,7 +63,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let image = channels * height * width;
     let mut logits = Vec::new();
     let (pass, together) = match args.batch_statistics {
-        true => (Pass::Training, batch),
+        true => (Pass::TRAINING, batch),
         false => (Pass::EVALUATION, description.data.batch_size),
     };
     for images in images.chunks(together * image) {
