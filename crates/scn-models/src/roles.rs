@@ -18,7 +18,7 @@ pub enum Group {
     Sparsity,
     /// Biases.
     Bias,
-    /// Scale and shift of batch norms.
+    /// Scale and shift of batch and group norms.
     Norm,
 }
 
