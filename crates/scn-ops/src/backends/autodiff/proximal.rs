@@ -1,6 +1,6 @@
 //! The halves of a proximal step of size t. With g the gradient of the next codes where these are not 0, and 0 elsewhere, that
 //! of the codes before is g, of the threshold −g times their signs, of the residual `t·D∗g`, of the dictionary `t·Σ g rᵀ`, and of
-//! t itself `⟨D∗g, r⟩`.
+//! t itself `⟨D, Σ g rᵀ⟩`.
 
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
@@ -56,25 +56,20 @@ impl<B: Convolution + ConvolutionVjp + ProximalVjp> Backward<B, 5> for AscentBac
             grads.register::<B>(node.id, sums);
         }
         let step: FloatTensor<B> = B::float_reshape(step_size, Shape::new([1, 1, 1, 1]));
-        if let Some(node) = node_weight {
-            let grad = B::convolve2d_weight_gradient(residual.clone(), gated.clone(), geometry);
-            grads.register::<B>(node.id, B::float_mul(grad, step.clone()));
-        }
-        // The dictionary is the smallest of what a factor can be given to, where the factor's own gradient is not asked for.
-        match (node_residual, node_step_size) {
-            (node_residual, Some(node)) => {
-                let signal = B::convolve2d_adjoint(gated.clone(), weight, geometry);
-                let product = B::float_sum(B::float_mul(signal.clone(), residual));
+        if node_weight.is_some() || node_step_size.is_some() {
+            let sums = B::convolve2d_weight_gradient(residual, gated.clone(), geometry);
+            if let Some(node) = node_step_size {
+                let product = B::float_sum(B::float_mul(sums.clone(), weight.clone()));
                 grads.register::<B>(node.id, B::float_reshape(product, Shape::new([1])));
-                if let Some(node) = node_residual {
-                    grads.register::<B>(node.id, B::float_mul(signal, step));
-                }
             }
-            (Some(node), None) => {
-                let weight = B::float_mul(weight, step);
-                grads.register::<B>(node.id, B::convolve2d_adjoint(gated.clone(), weight, geometry));
+            if let Some(node) = node_weight {
+                grads.register::<B>(node.id, B::float_mul(sums, step.clone()));
             }
-            (None, None) => {}
+        }
+        if let Some(node) = node_residual {
+            // The dictionary is the smallest of what the factor can be given to.
+            let weight = B::float_mul(weight, step);
+            grads.register::<B>(node.id, B::convolve2d_adjoint(gated.clone(), weight, geometry));
         }
         if let Some(node) = node_codes {
             grads.register::<B>(node.id, gated);
