@@ -57,6 +57,17 @@ fn loss(model: &Model, x: &Tensor<4>) -> f64 {
     logits.iter().zip(weights()).map(|(logit, weight)| logit * weight).sum()
 }
 
+/// A direction half along the gradient and half at random, and the gradient's slope along it.
+pub fn direction(gradient: &[f64], seed: u64) -> (Vec<f32>, f64) {
+    let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let random = normal(gradient.len(), seed);
+    let length = random.iter().map(|&r| f64::from(r).powi(2)).sum::<f64>().sqrt();
+    let along = gradient.iter().zip(&random);
+    let along: Vec<f32> = along.map(|(g, &r)| (g / norm + f64::from(r) / length) as f32).collect();
+    let slope = gradient.iter().zip(&along).map(|(g, &d)| g * f64::from(d)).sum();
+    (along, slope)
+}
+
 fn check(name: &str, device: &Device, more: &str) {
     let config = table(&format!("kind = \"ml-csc\"\n{more}"));
     let model = Model::new(&config, [2, 9, 8], CLASSES, 5, device).unwrap();
@@ -93,14 +104,7 @@ fn check(name: &str, device: &Device, more: &str) {
             norm > 0.0 && norm.is_finite(),
             "{name} {more}, {place}: gradient of norm {norm}"
         );
-        let random = normal(gradient.len(), 100 + place as u64);
-        let length = random.iter().map(|&r| f64::from(r).powi(2)).sum::<f64>().sqrt();
-        let along: Vec<f32> = gradient
-            .iter()
-            .zip(&random)
-            .map(|(g, &r)| (g / norm + f64::from(r) / length) as f32)
-            .collect();
-        let exact: f64 = gradient.iter().zip(&along).map(|(g, &d)| g * f64::from(d)).sum();
+        let (along, exact) = direction(&gradient, 100 + place as u64);
         let step = (2e-3 / norm).min(1e-2);
         let difference = |step: f64| {
             let at = |step| {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use scn_models::{CodingReport, Equilibria, Model, Network, Pass, TrainingStep};
 
 use crate::common::{devices, images, normal, table, tensor, values};
-use crate::differences::{Found, Moved};
+use crate::differences::{Found, Moved, direction};
 
 const CLASSES: usize = 3;
 const BATCH: usize = 2;
@@ -99,13 +99,7 @@ fn check(name: &str, every: usize, equilibrium: &str, device: &Device) {
         let Some(gradient) = gradient else { continue };
         let length = norm(&gradient);
         assert!(length > 0.0 && length.is_finite(), "{name}, {place}: {length}");
-        let random = normal(gradient.len(), 100 + place as u64);
-        let of_random = random.iter().map(|&r| f64::from(r).powi(2)).sum::<f64>().sqrt();
-        let along = gradient.iter().zip(&random);
-        let along: Vec<f32> = along
-            .map(|(g, &r)| (g / length + f64::from(r) / of_random) as f32)
-            .collect();
-        let exact: f64 = gradient.iter().zip(&along).map(|(g, &d)| g * f64::from(d)).sum();
+        let (along, exact) = direction(&gradient, 100 + place as u64);
         let difference = |step: f64| {
             let at = |step: f64| {
                 if place == places {
