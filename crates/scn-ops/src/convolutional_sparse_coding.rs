@@ -6,7 +6,7 @@ use burn::backend::{Backend, Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use scn_solver::{ConvGeometry, Placement};
 
-use crate::proximal_gradient::{Acceleration, extrapolated, momentum, proximal_gradient};
+use crate::proximal_gradient::{Acceleration, Point, momentum, proximal_gradient};
 use crate::{ProximalOptions, ProximalStep, convolve2d, convolve2d_adjoint, geometry};
 
 /// What a convolutional sparse-coding layer computes besides its tensors.
@@ -151,7 +151,7 @@ fn converge(step: &ProximalStep, x: &Tensor<4>, convergence: Convergence) -> Ten
     let mut codes = step.proximal(first);
     let mut previous = codes.clone();
     for factor in momentum(Acceleration::Nesterov).take(convergence.max_iterations.saturating_sub(1)) {
-        let point = extrapolated(&codes, previous, factor);
+        let point = Point::beyond(codes.clone(), previous, factor).values();
         previous = codes;
         codes = step.step(x.clone(), point.clone());
         let moved = squared_lengths(codes.clone() - point) / length.clone();

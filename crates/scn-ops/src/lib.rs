@@ -25,8 +25,8 @@ pub use convolutional_sparse_coding::{
     convolutional_sparse_code2d, dictionary_norm,
 };
 pub use device::{DeviceError, DeviceRequest, adapter_available, describe, has_tile_kernels, open, workgroup_limits};
-pub use proximal::{Proximal, ProximalVjp, proximal_ascent};
-pub use proximal_gradient::{Acceleration, proximal_gradient};
+pub use proximal::{Accelerated, Proximal, ProximalVjp, proximal_ascent};
+pub use proximal_gradient::{Acceleration, Point, proximal_gradient};
 pub use proximal_step::{ProximalOptions, ProximalStep, soft_threshold};
 /// Where the windows of a layer lie.
 pub use scn_solver::{Padding, Placement};

@@ -7,7 +7,7 @@ use scn_solver::{ConvGeometry, Placement};
 
 use crate::geometry;
 
-/// The two halves of a step, and the point that FISTA takes it from.
+/// The two halves of a step, and the point that FISTA takes it from, for gradients.
 #[backend_extension(
     Flex,
     Cube: cfg(feature = "wgpu"),
@@ -39,6 +39,27 @@ pub trait Proximal: Backend {
     fn extrapolate(codes: FloatTensor<Self>, previous: FloatTensor<Self>, factor: f64) -> FloatTensor<Self>;
 }
 
+/// A step of FISTA that nothing passes back through: its point is formed where it is read, and not written.
+#[backend_extension(
+    Flex,
+    Cube: cfg(feature = "wgpu"),
+    NdArray: cfg(feature = "ndarray"),
+)]
+pub trait Accelerated: Backend {
+    /// `S(γ + t·Dᵀ(x − D∗γ))` at `γ = codes + factor·(codes − previous)`: see [`Proximal::proximal_ascent`].
+    fn accelerated_step(
+        x: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        previous: FloatTensor<Self>,
+        factor: f64,
+        weight: FloatTensor<Self>,
+        step_size: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        geometry: ConvGeometry,
+        non_negative: bool,
+    ) -> FloatTensor<Self>;
+}
+
 /// What gradients need besides convolutions.
 #[backend_extension(
     Flex,
@@ -65,12 +86,8 @@ pub fn proximal_ascent(
     non_negative: bool,
 ) -> Tensor<4> {
     let geometry = geometry::of_input(&residual, &weight, placement);
-    let ([rows, columns], shape) = (threshold.dims(), geometry.codes_shape());
-    let [batch, atoms, height, width] = shape;
-    assert!(
-        (rows == 1 || rows == batch) && (columns == 1 || columns == atoms),
-        "a threshold [{rows}, {columns}]: {batch} images with {atoms} atoms need [1 or {batch}, 1 or {atoms}]"
-    );
+    check_threshold(&threshold, &geometry);
+    let shape @ [_, atoms, height, width] = geometry.codes_shape();
     let codes = codes.unwrap_or_else(|| Tensor::empty([0, atoms, height, width], &residual.device()));
     let dims = codes.dims();
     assert!(dims[0] == 0 || dims == shape, "codes {dims:?} of a layer of {shape:?}");
@@ -83,6 +100,49 @@ pub fn proximal_ascent(
         geometry,
         non_negative,
     ))
+}
+
+/// The step of [`Accelerated::accelerated_step`] from codes `[b, n, h', w']` with the codes before them and the factor.
+///
+/// # Panics
+/// As [`proximal_ascent`], where the codes before have another shape, and where a tensor is one of autodiff.
+pub(crate) fn accelerated_step(
+    x: Tensor<4>,
+    codes: Tensor<4>,
+    (previous, factor): (Tensor<4>, f64),
+    weight: Tensor<4>,
+    step_size: Tensor<1>,
+    threshold: Tensor<2>,
+    placement: Placement,
+    non_negative: bool,
+) -> Tensor<4> {
+    let geometry = geometry::of_input(&x, &weight, placement);
+    check_threshold(&threshold, &geometry);
+    for codes in [&codes, &previous] {
+        let (dims, shape) = (codes.dims(), geometry.codes_shape());
+        assert_eq!(dims, shape, "codes (left) are not those of the layer (right)");
+    }
+    Tensor::from_dispatch(Dispatch::accelerated_step(
+        x.into_dispatch(),
+        codes.into_dispatch(),
+        previous.into_dispatch(),
+        factor,
+        weight.into_dispatch(),
+        step_size.into_dispatch(),
+        threshold.into_dispatch(),
+        geometry,
+        non_negative,
+    ))
+}
+
+/// # Panics
+/// Where it is not `[1 or b, 1 or n]`.
+fn check_threshold(threshold: &Tensor<2>, geometry: &ConvGeometry) {
+    let ([rows, columns], [batch, atoms, ..]) = (threshold.dims(), geometry.codes_shape());
+    assert!(
+        (rows == 1 || rows == batch) && (columns == 1 || columns == atoms),
+        "a threshold [{rows}, {columns}]: {batch} images with {atoms} atoms need [1 or {batch}, 1 or {atoms}]"
+    );
 }
 
 /// `x − D∗γ`: see [`Proximal::signal_residual`].

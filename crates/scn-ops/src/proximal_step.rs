@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use scn_solver::Placement;
 
-use crate::proximal::{proximal_ascent, signal_residual};
-use crate::{convolve2d, convolve2d_adjoint};
+use crate::proximal::{accelerated_step, proximal_ascent, signal_residual};
+use crate::{Point, convolve2d, convolve2d_adjoint};
 
 /// What a step depends on besides tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,11 +71,30 @@ impl ProximalStep {
         self.shrunk(self.proximal_ascent(x, None))
     }
 
-    /// The step for `x [b, c, h, w]` from `codes [b, n, h', w']`.
+    /// The step for `x [b, c, h, w]` from codes `[b, n, h', w']` or a point beyond them.
     ///
     /// # Panics
     /// As [`ProximalStep::first`], and where the codes are not those of the layer.
-    pub fn step(&self, x: Tensor<4>, codes: Tensor<4>) -> Tensor<4> {
+    pub fn step(&self, x: Tensor<4>, point: impl Into<Point>) -> Tensor<4> {
+        let codes = match point.into() {
+            Point {
+                codes,
+                momentum: Some(momentum),
+            } if !codes.device().is_autodiff() => {
+                return self.shrunk(accelerated_step(
+                    x,
+                    codes,
+                    momentum,
+                    self.weight.clone(),
+                    self.step_size.clone(),
+                    self.threshold.clone(),
+                    self.options.placement,
+                    self.options.non_negative,
+                ));
+            }
+            // The gradient of the dictionary needs the point.
+            point => point.values(),
+        };
         let residual = signal_residual(x, codes.clone(), self.weight.clone(), self.options.placement);
         self.shrunk(self.proximal_ascent(residual, Some(codes)))
     }

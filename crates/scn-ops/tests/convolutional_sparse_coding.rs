@@ -532,6 +532,31 @@ fn ista_and_fista_have_one_solution_and_fista_is_the_nearer() {
 }
 
 #[test]
+fn the_point_of_fista_may_be_written_for_gradients_or_not() {
+    for (name, device) in devices() {
+        for layer in layers() {
+            let codes = |device: &Device| {
+                let options = ConvolutionalOptions {
+                    steps: 5,
+                    ..layer.options
+                };
+                values(
+                    convolutional_sparse_code2d(
+                        tensor(&layer.x, layer.x_shape, device),
+                        tensor(&layer.weight, layer.weight_shape, device),
+                        tensor(&layer.lambda, layer.lambda_shape, device),
+                        tensor(&[layer.step_size], [1], device),
+                        options,
+                    )
+                    .without_autodiff(),
+                )
+            };
+            assert_eq!(codes(&device), codes(&device.clone().autodiff()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_free_threshold_is_a_bias_of_the_other_sign_in_front_of_relu() {
     for (name, device) in devices() {
         let codes: Tensor<4> = tensor(&random(8, 2 * 3 * 4 * 5, 1.0), [2, 3, 4, 5], &device);

@@ -127,7 +127,7 @@ impl MlCsc {
             let reported = first(codes);
             let next = layer
                 .step(factor.as_ref(), false)
-                .step(signal.clone(), reported.clone(), None);
+                .step(signal.clone(), reported.clone());
             signal = reported.clone();
             CodingReport::Images(ImageCodes {
                 steps: layer.steps(self.unfoldings()),

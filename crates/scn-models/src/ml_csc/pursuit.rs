@@ -54,7 +54,7 @@ fn layered(steps: &[Step], x: &Tensor<4>, iterations: usize, acceleration: Accel
     for step in steps {
         let signal = codes.last().unwrap_or(x).clone();
         let first = step.first(signal.clone());
-        let next = |point| step.step(signal.clone(), point, None);
+        let next = |point| step.step(signal.clone(), point);
         codes.push(proximal_gradient(first, iterations, acceleration, next));
     }
     codes
@@ -68,15 +68,14 @@ fn multi_layer(steps: &[Step], x: &Tensor<4>, iterations: usize, acceleration: A
         return codes;
     };
     proximal_gradient(first, iterations, acceleration, |point| {
-        let points = points(steps, &codes, point);
+        let points = points(steps, &codes, point.values());
         for (layer, step) in steps.iter().enumerate() {
-            let signal = match layer {
-                0 => x.clone(),
-                _ => codes[layer - 1].clone(),
+            let point = points[layer].clone();
+            codes[layer] = match layer.checked_sub(1) {
+                None => step.step(x.clone(), point),
+                // The point before a layer is the signal of the layer's own.
+                Some(before) => step.step_of_signal(codes[before].clone(), point, points[before].clone()),
             };
-            // The point before a layer is the signal of the layer's own.
-            let known = layer.checked_sub(1).map(|before| points[before].clone());
-            codes[layer] = step.step(signal, points[layer].clone(), known);
         }
         codes[steps.len() - 1].clone()
     });

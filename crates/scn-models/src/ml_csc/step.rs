@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 use scn_ops::{
-    Convergence, ConvolutionalOptions, Placement, ProximalStep, converged_convolutional_sparse_code2d, convolve2d,
-    convolve2d_adjoint, proximal_ascent,
+    Convergence, ConvolutionalOptions, Placement, Point, ProximalStep, converged_convolutional_sparse_code2d,
+    convolve2d, convolve2d_adjoint, proximal_ascent,
 };
 
 /// How a layer makes codes of signals, and better codes of codes.
@@ -62,19 +62,20 @@ impl Step {
         }
     }
 
-    /// The next codes of `x [b, c, h, w]` from `codes [b, n, h', w']`, whose signal may be known.
-    pub(super) fn step(&self, x: Tensor<4>, codes: Tensor<4>, signal: Option<Tensor<4>>) -> Tensor<4> {
+    /// The next codes of `x [b, c, h, w]` from codes `[b, n, h', w']` or a point beyond them.
+    pub(super) fn step(&self, x: Tensor<4>, point: impl Into<Point>) -> Tensor<4> {
         match self {
-            Step::Proximal(step) | Step::Solved(SolvedStep { step, .. }) => match signal {
-                Some(signal) => step.step_of_signal(x, codes, signal),
-                None => step.step(x, codes),
-            },
-            Step::Encoded(step) => {
-                let [_, _, height, width] = x.dims();
-                let decoded = convolve2d_adjoint(codes.clone(), step.weight.clone(), step.placement, [height, width]);
-                let again = convolve2d(decoded, step.weight.clone(), step.placement);
-                step.ascent(x, Some(codes - again))
-            }
+            Step::Proximal(step) | Step::Solved(SolvedStep { step, .. }) => step.step(x, point),
+            Step::Encoded(step) => step.step(x, point.into().values()),
+        }
+    }
+
+    /// As [`Step::step`], where the signal `[b, c, h, w]` of the codes is known.
+    pub(super) fn step_of_signal(&self, x: Tensor<4>, codes: Tensor<4>, signal: Tensor<4>) -> Tensor<4> {
+        match self {
+            Step::Proximal(step) | Step::Solved(SolvedStep { step, .. }) => step.step_of_signal(x, codes, signal),
+            // That of the encoder is not the signal that its weight makes.
+            Step::Encoded(step) => step.step(x, codes),
         }
     }
 
@@ -88,6 +89,13 @@ impl Step {
 }
 
 impl EncodedStep {
+    fn step(&self, x: Tensor<4>, codes: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        let decoded = convolve2d_adjoint(codes.clone(), self.weight.clone(), self.placement, [height, width]);
+        let again = convolve2d(decoded, self.weight.clone(), self.placement);
+        self.ascent(x, Some(codes - again))
+    }
+
     /// `S(γ + Bx)`.
     fn ascent(&self, x: Tensor<4>, codes: Option<Tensor<4>>) -> Tensor<4> {
         proximal_ascent(

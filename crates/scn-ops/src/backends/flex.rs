@@ -8,8 +8,8 @@ use scn_solver::{ConvGeometry, SimdLevel, SolverError, SolverOptions, kernels};
 use super::autodiff::without_gradients;
 use super::{ToTensor, solves_shape};
 use crate::{
-    BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, Proximal, ProximalVjp, SparseCoding,
-    SparseCodingVjp, Statistics,
+    Accelerated, BackwardReport, BatchNorm, BatchNormVjp, Convolution, ConvolutionVjp, Proximal, ProximalVjp,
+    SparseCoding, SparseCodingVjp, Statistics,
 };
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FloatTensor<Flex> {
@@ -217,20 +217,14 @@ impl Proximal for Flex {
         let (residual, codes) = (residual.to_contiguous(), codes.to_contiguous());
         let (weight, threshold) = (weight.to_contiguous(), threshold.to_contiguous());
         let step_size = step_size.to_contiguous();
-        let [rows, columns] = threshold.shape().dims();
-        let thresholds = kernels::Thresholds {
-            values: threshold.storage(),
-            rows,
-            columns,
-        };
         let given = codes.shape().dims() == geometry.codes_shape();
         let next = kernels::proximal_ascent(
             &geometry,
             residual.storage(),
-            given.then(|| codes.storage()),
+            given.then(|| codes.storage().into()),
             weight.storage(),
             step_size.storage()[0],
-            thresholds,
+            thresholds(&threshold),
             non_negative,
             SimdLevel::detect(),
         );
@@ -245,15 +239,64 @@ impl Proximal for Flex {
     ) -> FloatTensor<Self> {
         let (x, codes, weight) = (x.to_contiguous(), codes.to_contiguous(), weight.to_contiguous());
         let level = SimdLevel::detect();
-        let residual = kernels::signal_residual(&geometry, x.storage(), codes.storage(), weight.storage(), level);
+        let residual =
+            kernels::signal_residual(&geometry, x.storage(), codes.storage().into(), weight.storage(), level);
         tensor(residual, geometry.input_shape())
     }
 
     fn extrapolate(codes: FloatTensor<Self>, previous: FloatTensor<Self>, factor: f64) -> FloatTensor<Self> {
         let (codes, previous) = (codes.to_contiguous(), previous.to_contiguous());
-        let level = SimdLevel::detect();
-        let point = kernels::extrapolated(codes.storage(), previous.storage(), factor as f32, level);
-        tensor(point, codes.shape())
+        let values = kernels::extrapolated(point(&codes, &previous, factor), SimdLevel::detect());
+        tensor(values, codes.shape())
+    }
+}
+
+impl Accelerated for Flex {
+    fn accelerated_step(
+        x: FloatTensor<Self>,
+        codes: FloatTensor<Self>,
+        previous: FloatTensor<Self>,
+        factor: f64,
+        weight: FloatTensor<Self>,
+        step_size: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        geometry: ConvGeometry,
+        non_negative: bool,
+    ) -> FloatTensor<Self> {
+        let [x, codes, previous, weight] = [x, codes, previous, weight].map(|tensor| tensor.to_contiguous());
+        let (threshold, step_size) = (threshold.to_contiguous(), step_size.to_contiguous());
+        let (point, level) = (point(&codes, &previous, factor), SimdLevel::detect());
+        let residual = kernels::signal_residual(&geometry, x.storage(), point, weight.storage(), level);
+        let next = kernels::proximal_ascent(
+            &geometry,
+            &residual,
+            Some(point),
+            weight.storage(),
+            step_size.storage()[0],
+            thresholds(&threshold),
+            non_negative,
+            level,
+        );
+        tensor(next, geometry.codes_shape())
+    }
+}
+
+/// The point beyond contiguous codes.
+fn point<'a>(codes: &'a FloatTensor<Flex>, previous: &'a FloatTensor<Flex>, factor: f64) -> kernels::Point<'a> {
+    let (previous, factor) = (previous.storage(), factor as f32);
+    kernels::Point {
+        codes: codes.storage(),
+        momentum: Some(kernels::Momentum { previous, factor }),
+    }
+}
+
+/// Contiguous thresholds `[rows, columns]`.
+fn thresholds(threshold: &FloatTensor<Flex>) -> kernels::Thresholds<'_> {
+    let [rows, columns] = threshold.shape().dims();
+    kernels::Thresholds {
+        values: threshold.storage(),
+        rows,
+        columns,
     }
 }
 

@@ -13,6 +13,7 @@ use super::pixels::tile::Tile;
 use super::pixels::weight_gradient::{PatchSums, Transposed, WindowSums, partial_sums, sum_in_order};
 use super::pixels::window::Window;
 use super::pixels::winograd::{self, Blocks, Winograd};
+use super::point::Point;
 use super::product::{Packed, correlate};
 use super::simd::{SimdLevel, TileShape, TileTask};
 use crate::ConvGeometry;
@@ -107,22 +108,23 @@ pub(super) fn finished_convolution(
 /// # Panics
 /// Where a slice has not the length that the geometry says.
 pub fn convolution_adjoint(geometry: &ConvGeometry, values: &[f32], weight: &[f32], level: SimdLevel) -> Vec<f32> {
-    finished_adjoint(geometry, values, weight, level, &AsTheyAre)
+    finished_adjoint(geometry, values.into(), weight, level, &AsTheyAre)
 }
 
-/// [`convolution_adjoint`], whose results are finished.
+/// [`convolution_adjoint`] at a point, whose results are finished.
 pub(super) fn finished_adjoint(
     geometry: &ConvGeometry,
-    values: &[f32],
+    values: Point,
     weight: &[f32],
     level: SimdLevel,
     finish: &impl Finish,
 ) -> Vec<f32> {
     let (n, pixels) = (geometry.atoms, geometry.pixels());
     let image = geometry.channels * geometry.height * geometry.width;
-    geometry.check("the output", values, geometry.batch * n * pixels);
+    geometry.check("the output", values.codes, geometry.batch * n * pixels);
+    values.check();
     geometry.check("weight", weight, n * geometry.patch());
-    if values.is_empty() || image == 0 {
+    if values.codes.is_empty() || image == 0 {
         let mut nothing = vec![0.0; geometry.batch * image];
         level.run(Finishing {
             finish,
@@ -140,11 +142,10 @@ pub(super) fn finished_adjoint(
     };
     stopwatch.lap_all(Part::Adjoint);
     let images = task_images(geometry.batch, layer.images, TASKS);
-    values
-        .par_chunks(images * n * pixels)
-        .zip(target.par_chunks_mut(images * image))
+    target
+        .par_chunks_mut(images * image)
         .enumerate()
-        .for_each(|(task, (values, target))| {
+        .for_each(|(task, target)| {
             level.run(Fold {
                 layer: &layer,
                 first: task * images,
@@ -336,7 +337,8 @@ struct Fold<'a, F> {
     layer: &'a AdjointLayer<'a>,
     /// The first image among all.
     first: usize,
-    values: &'a [f32],
+    /// Of all images.
+    values: Point<'a>,
     target: &'a mut Unwritten,
     finish: &'a F,
 }
@@ -355,14 +357,12 @@ impl<F: Finish> TileTask for Fold<'_, F> {
         let (n, pixels) = (geometry.atoms, geometry.pixels());
         let image = geometry.channels * geometry.height * geometry.width;
         let mut reader = adjoint.reader(geometry, *images);
-        let groups = self
-            .values
-            .chunks(images * n * pixels)
-            .zip(self.target.chunks_mut(images * image))
-            .zip((self.first..).step_by(*images));
-        for ((values, target), first) in groups {
+        let mut scratch = Vec::new();
+        let groups = self.target.chunks_mut(images * image);
+        for (target, first) in groups.zip((self.first..).step_by(*images)) {
             let images = target.len() / image;
-            reader.fill(values);
+            let range = first * n * pixels..(first + images) * n * pixels;
+            reader.fill(self.values.values(range, &mut scratch));
             stopwatch.lap(Part::Planes, 0);
             reader.write::<S, R, V>(simd, images, target);
             // SAFETY: a reader writes all pixels of its images.

@@ -7,7 +7,7 @@
 //!
 //! Modules use those before them in this list only: `simd`, `transpose`, `gather`, `aligned` and `output` (vectors and their
 //! memory), `product`, `batch_norm` and `normalization`, `pixels` (how pixels lie) and `solve` (the systems of a tile),
-//! `convolution`, `proximal` on it, `lasso` and `sparse_coding`.
+//! `point`, `convolution` of them, `proximal` on it, `lasso` and `sparse_coding`.
 
 mod aligned;
 mod batch_norm;
@@ -18,6 +18,7 @@ mod normalization;
 mod output;
 mod peak;
 mod pixels;
+mod point;
 mod product;
 mod proximal;
 mod simd;
@@ -30,6 +31,7 @@ pub use convolution::{convolution, convolution_adjoint, convolution_weight_gradi
 pub use lasso::{GROUP, LassoSolution, lasso};
 pub use normalization::Normalization;
 pub use peak::peak;
+pub use point::{Momentum, Point};
 pub use proximal::{Thresholds, extrapolated, proximal_ascent, proximal_gate, signal_residual};
 pub use simd::SimdLevel;
 pub use sparse_coding::{Gradients, Solution, SolveSums, backward, forward, solve_sums};

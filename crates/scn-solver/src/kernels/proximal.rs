@@ -5,6 +5,8 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::convolution::{Finish, finished_adjoint, finished_convolution};
+use super::output::{Unwritten, all_written, unwritten};
+use super::point::{Momentum, Point};
 use super::simd::{SimdLevel, TileTask};
 use crate::ConvGeometry;
 
@@ -25,7 +27,7 @@ impl Thresholds<'_> {
     }
 }
 
-/// `S(γ + t·Dᵀr)`, the codes `[b, n, h', w']` after a step of size t from `codes` γ of the same shape, or from 0, for a residual
+/// `S(γ + t·Dᵀr)`, the codes `[b, n, h', w']` after a step of size t from a point γ of the same shape, or from 0, for a residual
 /// `r [b, c, h, w]` and a dictionary `weight [n, c, k, k]`. S moves codes towards 0 by the threshold;
 /// with `non_negative` down, and what is below 0 is 0.
 ///
@@ -34,15 +36,16 @@ impl Thresholds<'_> {
 pub fn proximal_ascent(
     geometry: &ConvGeometry,
     residual: &[f32],
-    codes: Option<&[f32]>,
+    point: Option<Point>,
     weight: &[f32],
     step: f32,
     thresholds: Thresholds,
     non_negative: bool,
     level: SimdLevel,
 ) -> Vec<f32> {
-    if let Some(codes) = codes {
-        geometry.check("codes", codes, geometry.codes_shape().iter().product());
+    if let Some(point) = point {
+        geometry.check("codes", point.codes, geometry.codes_shape().iter().product());
+        point.check();
     }
     let Thresholds { values, rows, columns } = thresholds;
     assert!(
@@ -51,7 +54,7 @@ pub fn proximal_ascent(
         values.len()
     );
     let finish = Proximal {
-        codes,
+        point,
         step,
         thresholds,
         atoms: geometry.atoms,
@@ -63,20 +66,14 @@ pub fn proximal_ascent(
     }
 }
 
-/// `x − D∗γ [b, c, h, w]` of `codes [b, n, h', w']` and `weight [n, c, k, k]`.
+/// `x − D∗γ [b, c, h, w]` of a point γ `[b, n, h', w']` and `weight [n, c, k, k]`.
 ///
 /// # Panics
 /// Where a slice has not the length that the geometry says.
-pub fn signal_residual(
-    geometry: &ConvGeometry,
-    x: &[f32],
-    codes: &[f32],
-    weight: &[f32],
-    level: SimdLevel,
-) -> Vec<f32> {
+pub fn signal_residual(geometry: &ConvGeometry, x: &[f32], point: Point, weight: &[f32], level: SimdLevel) -> Vec<f32> {
     let image = geometry.channels * geometry.height * geometry.width;
     geometry.check("x", x, geometry.batch * image);
-    finished_adjoint(geometry, codes, weight, level, &Minuend { x, image })
+    finished_adjoint(geometry, point, weight, level, &Minuend { x, image })
 }
 
 /// A gradient `[b·n, pixels]` where the codes that it is of are not 0, and of each row of pixels the sum of it times the
@@ -104,33 +101,35 @@ pub fn proximal_gate(grad: &[f32], codes: &[f32], pixels: usize, level: SimdLeve
     (gated, sums)
 }
 
-/// `γ + factor·(γ − previous)`, where FISTA steps from.
+/// A point as values of its own, for what reads it more often than a step does.
 ///
 /// # Panics
-/// Where the lengths differ.
-pub fn extrapolated(codes: &[f32], previous: &[f32], factor: f32, level: SimdLevel) -> Vec<f32> {
-    assert_eq!(
-        codes.len(),
-        previous.len(),
-        "values of the codes (left) and of those before (right)"
-    );
-    let mut point = codes.to_vec();
-    point
-        .par_chunks_mut(1 << 14)
-        .zip(previous.par_chunks(1 << 14))
-        .for_each(|(point, previous)| {
+/// Where the codes before the last are not as many.
+pub fn extrapolated(point: Point, level: SimdLevel) -> Vec<f32> {
+    const CHUNK: usize = 1 << 14;
+    point.check();
+    let Some(momentum) = point.momentum else {
+        return point.codes.to_vec();
+    };
+    let mut values = unwritten(point.codes.len());
+    values
+        .par_chunks_mut(CHUNK)
+        .zip(point.codes.par_chunks(CHUNK))
+        .zip(momentum.previous.par_chunks(CHUNK))
+        .for_each(|((values, codes), previous)| {
             level.run(Extrapolate {
-                point,
-                previous,
-                factor,
+                values,
+                codes,
+                momentum: Momentum { previous, ..momentum },
             })
         });
-    point
+    // SAFETY: the chunks are all of it, and each is written in full.
+    unsafe { all_written(values) }
 }
 
 /// Non-negative codes.
 struct Proximal<'a> {
-    codes: Option<&'a [f32]>,
+    point: Option<Point<'a>>,
     step: f32,
     thresholds: Thresholds<'a>,
     atoms: usize,
@@ -148,14 +147,23 @@ impl Proximal<'_> {
         for (plane, results) in planes {
             let plane = first * self.atoms + plane;
             let threshold = self.thresholds.of(plane / self.atoms, plane % self.atoms);
-            match self.codes {
+            let places = plane * self.pixels..(plane + 1) * self.pixels;
+            match &self.point {
                 None => results
                     .iter_mut()
                     .for_each(|value| *value = shrink(self.step * *value, threshold)),
-                Some(codes) => {
-                    let codes = &codes[plane * self.pixels..][..self.pixels];
-                    for (value, code) in results.iter_mut().zip(codes) {
+                Some(Point { codes, momentum: None }) => {
+                    for (value, code) in results.iter_mut().zip(&codes[places]) {
                         *value = shrink(code + self.step * *value, threshold);
+                    }
+                }
+                Some(Point {
+                    codes,
+                    momentum: Some(momentum),
+                }) => {
+                    let pairs = codes[places.clone()].iter().zip(&momentum.previous[places]);
+                    for (value, (&code, &previous)) in results.iter_mut().zip(pairs) {
+                        *value = shrink(momentum.beyond(code, previous) + self.step * *value, threshold);
                     }
                 }
             }
@@ -226,9 +234,9 @@ impl TileTask for Gate<'_> {
 }
 
 struct Extrapolate<'a> {
-    point: &'a mut [f32],
-    previous: &'a [f32],
-    factor: f32,
+    values: &'a mut Unwritten,
+    codes: &'a [f32],
+    momentum: Momentum<'a>,
 }
 
 impl TileTask for Extrapolate<'_> {
@@ -236,8 +244,9 @@ impl TileTask for Extrapolate<'_> {
 
     #[inline(always)]
     fn run<S: Simd, const R: usize, const V: usize>(self, _: S) {
-        for (value, previous) in self.point.iter_mut().zip(self.previous) {
-            *value += (*value - previous) * self.factor;
+        let pairs = self.codes.iter().zip(self.momentum.previous);
+        for (value, (&code, &previous)) in self.values.iter_mut().zip(pairs) {
+            value.write(self.momentum.beyond(code, previous));
         }
     }
 }

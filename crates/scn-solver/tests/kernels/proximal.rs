@@ -37,14 +37,26 @@ fn steps_are_their_convolutions_and_the_definition_bit_for_bit() {
         let mut noise = Noise::seeded(11);
         let mut uniform = |shape: &[usize]| noise.uniform(shape.iter().product(), -1.0, 1.0);
         let shape @ [batch, atoms, ..] = geometry.codes_shape();
-        let (x, codes) = (uniform(&geometry.input_shape()), uniform(&shape));
+        let x = uniform(&geometry.input_shape());
+        let (last, previous) = (uniform(&shape), uniform(&shape));
         let (weight, values) = (
             uniform(&geometry.weight_shape()),
             uniform(&[batch.max(1) * atoms.max(1)]),
         );
-        for level in SimdLevel::available() {
+        let beyond = kernels::Point {
+            codes: &last,
+            momentum: Some(kernels::Momentum {
+                previous: &previous,
+                factor: 0.3,
+            }),
+        };
+        for (level, point) in SimdLevel::available()
+            .into_iter()
+            .flat_map(|level| [(level, beyond), (level, last.as_slice().into())])
+        {
+            let codes = kernels::extrapolated(point, level);
             let signal = kernels::convolution_adjoint(&geometry, &codes, &weight, level);
-            let residual = kernels::signal_residual(&geometry, &x, &codes, &weight, level);
+            let residual = kernels::signal_residual(&geometry, &x, point, &weight, level);
             let expected: Vec<f32> = x.iter().zip(&signal).map(|(x, signal)| x - signal).collect();
             assert_eq!(residual, expected, "{geometry:?} {level:?}");
 
@@ -59,7 +71,7 @@ fn steps_are_their_convolutions_and_the_definition_bit_for_bit() {
                     let found = kernels::proximal_ascent(
                         &geometry,
                         &x,
-                        given.then_some(&codes),
+                        given.then_some(point),
                         &weight,
                         STEP,
                         thresholds,
@@ -125,7 +137,14 @@ fn the_point_of_fista_lies_beyond_the_codes() {
     let mut noise = Noise::seeded(13);
     let (codes, previous) = (noise.uniform(40_001, -1.0, 1.0), noise.uniform(40_001, -1.0, 1.0));
     for level in SimdLevel::available() {
-        let found = kernels::extrapolated(&codes, &previous, 0.3, level);
+        let point = kernels::Point {
+            codes: &codes,
+            momentum: Some(kernels::Momentum {
+                previous: &previous,
+                factor: 0.3,
+            }),
+        };
+        let found = kernels::extrapolated(point, level);
         for ((found, code), previous) in found.iter().zip(&codes).zip(&previous) {
             assert!((found - (code + 0.3 * (code - previous))).abs() < 1e-6);
         }

@@ -70,6 +70,33 @@ macro_rules! by_burn {
             }
         }
 
+        impl $crate::Accelerated for $backend {
+            fn accelerated_step(
+                x: ::burn::backend::tensor::FloatTensor<Self>,
+                codes: ::burn::backend::tensor::FloatTensor<Self>,
+                previous: ::burn::backend::tensor::FloatTensor<Self>,
+                factor: f64,
+                weight: ::burn::backend::tensor::FloatTensor<Self>,
+                step_size: ::burn::backend::tensor::FloatTensor<Self>,
+                threshold: ::burn::backend::tensor::FloatTensor<Self>,
+                geometry: ::scn_solver::ConvGeometry,
+                non_negative: bool,
+            ) -> ::burn::backend::tensor::FloatTensor<Self> {
+                use $crate::backends::generic::proximal;
+                let point = proximal::extrapolate::<Self>(codes, previous, factor);
+                let residual = proximal::residual::<Self>(x, point.clone(), weight.clone(), &geometry);
+                proximal::ascent::<Self>(
+                    residual,
+                    point,
+                    weight,
+                    step_size,
+                    threshold,
+                    &geometry,
+                    non_negative,
+                )
+            }
+        }
+
         impl $crate::ProximalVjp for $backend {
             fn proximal_gate(
                 grad: ::burn::backend::tensor::FloatTensor<Self>,
