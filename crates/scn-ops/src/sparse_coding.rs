@@ -162,7 +162,7 @@ pub struct SparseCodingGradients {
 /// padding `k / 2`. Returns the codes `[b, n, h', w']`, of the sides of [`crate::convolve2d`], and what the solves report.
 /// Gradients reach `x`, `weight` and `lambda1` by implicit differentiation of the optimality conditions. NaN or infinity in
 /// a patch gives NaN codes at its pixel after 0 iterations; in the dictionary, its Gram matrix or λ₁ it gives NaN codes at
-/// all of them.
+/// all of them, and so does a negative λ₁.
 ///
 /// # Panics
 /// Where the shapes do not form a layer (see [`ConvGeometry::new`]), `lambda1` has neither 1 nor `n` values, or

@@ -314,6 +314,26 @@ fn nan_and_infinity_break_only_the_pixels_that_see_them() {
 }
 
 #[test]
+fn a_negative_lambda_gives_no_codes() {
+    let geometry = geometry(([2, 3, 7, 5], [11, 3], 1));
+    let (x, weight, mut lambda1) = problem(&geometry, 8);
+    lambda1[4] = -1e-3;
+    for (name, device) in devices() {
+        for method in Method::ALL {
+            let (codes, info) = code(&device, &geometry, (&x, &weight, &lambda1), method);
+            let (iterations, residuals) = solves(&info);
+            let what = format!("on {name}, {}", method.name());
+            assert!(values(codes).iter().all(|code| code.is_nan()), "codes {what}");
+            assert!(
+                iterations.iter().all(|&iterations| iterations == 0.0),
+                "iterations {what}"
+            );
+            assert!(residuals.iter().all(|residual| residual.is_nan()), "residuals {what}");
+        }
+    }
+}
+
+#[test]
 fn gradients_that_are_not_finite_stay_visible() {
     let geometry = geometry(SIZES[0]);
     let (x, weight, lambda1) = problem(&geometry, 9);

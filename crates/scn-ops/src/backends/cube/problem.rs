@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::numbers::{Four, is_zero, not_finite, or_else, relative_residual, squared_gap};
+use super::numbers::{Four, is_zero, not_finite, one_where, or_else, relative_residual, squared_gap};
 use super::tile::{Extent, Registers, Tile};
 use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT};
 
@@ -12,7 +12,7 @@ use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT};
 pub(super) struct Certificate {
     /// ρ, 0 for unusable pixels.
     pub rho: Four,
-    /// 1 for pixels whose `b = correlations − lambda1` is finite, else 0.
+    /// 1 for pixels whose `b = correlations − lambda1` is finite where no λ₁ is negative, else 0.
     pub usable: Four,
 }
 
@@ -48,7 +48,9 @@ impl Certificate {
             residual[within] = b[within];
             let j = tile.atom(within);
             if j < extent.atoms {
-                residual[within] -= Four::broadcast(lambda1[j]);
+                let lambda = Four::broadcast(lambda1[j]);
+                residual[within] -= lambda;
+                broken += one_where(Four::broadcast(0.0f32).greater_than(&lambda));
             }
             broken += not_finite(residual[within]);
         }

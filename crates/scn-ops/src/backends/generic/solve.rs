@@ -27,7 +27,10 @@ pub(crate) fn forward<B: Backend>(
         return layer::empty_solution::<B>(&geometry, &x.device());
     }
     let quadratic = Quadratic::<B>::new(Matrix(layer::quadratic::<B>(weight.clone(), options.lambda2)));
-    let lambda1 = Matrix(B::float_reshape(lambda1, Shape::new([geometry.atoms, 1])));
+    let lambda1 = Matrix::<B>(B::float_reshape(lambda1, Shape::new([geometry.atoms, 1])));
+    // A negative one is refused like one that is not a number.
+    let negative = lambda1.clone().scale(-1.0).is_positive();
+    let lambda1 = lambda1.fill_where(&negative, f64::NAN);
     let b = Matrix::<B>::from_planes(convolution::convolve::<B>(x, weight, &geometry)) - lambda1;
 
     let broken = b.columns_with_nan_or_infinity();
