@@ -314,6 +314,49 @@ fn nan_and_infinity_break_only_the_pixels_that_see_them() {
 }
 
 #[test]
+fn codes_and_gradients_of_a_scaled_problem_are_the_scaled_ones() {
+    let geometry = geometry(([2, 3, 7, 5], [11, 3], 1));
+    let (x, weight, lambda1) = problem(&geometry, 8);
+    let (x_shape, weight_shape) = shapes(&geometry);
+    let grad_codes = random(9, 2 * 11 * 35, 1.0);
+    let scaled = |values: &[f64], factor: f64| -> Vec<f64> { values.iter().map(|value| value * factor).collect() };
+    for (name, device) in devices() {
+        for method in Method::ALL {
+            let solve = |factor: f64| {
+                let (x, lambda1) = (scaled(&x, factor), scaled(&lambda1, factor));
+                let (codes, info) = code(&device, &geometry, (&x, &weight, &lambda1), method);
+                let gradients = sparse_code2d_vjp(
+                    tensor(&x, x_shape, &device),
+                    tensor(&weight, weight_shape, &device),
+                    codes.clone(),
+                    tensor(&scaled(&grad_codes, factor), geometry.codes_shape(), &device),
+                    geometry.stride,
+                    options(method, LAMBDA2, TOLERANCE, CAP),
+                );
+                let [codes, gradient] = [codes, gradients.x].map(|found| scaled(&values(found), 1.0 / factor));
+                (codes, gradient, solves(&info))
+            };
+            let (codes, gradient, (iterations, _)) = solve(1.0);
+            for factor in [1e-25, 1e-15, 1e10, 1e20] {
+                let found = solve(factor);
+                let what = format!("{factor:e} on {name}, {}", method.name());
+                assert_small(&format!("codes, {what}"), relative_error(&found.0, &codes), 1e-4);
+                assert_small(&format!("gradient, {what}"), relative_error(&found.1, &gradient), 1e-3);
+                let (spent, residuals) = found.2;
+                assert!(residuals.iter().all(|&residual| residual <= TOLERANCE), "{what}");
+                // Inputs are rounded, so that a tile may take one more or less.
+                for (spent, iterations) in spent.iter().zip(&iterations) {
+                    assert!(
+                        (spent - iterations).abs() <= 0.1 * iterations + 1.0,
+                        "{what}: {spent} {iterations}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_negative_lambda_gives_no_codes() {
     let geometry = geometry(([2, 3, 7, 5], [11, 3], 1));
     let (x, weight, mut lambda1) = problem(&geometry, 8);

@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::numbers::{Four, exceeds, inverse_or_zero, step_bound};
+use super::numbers::{Four, exceeds, inverse_of_unit, inverse_or_zero, step_bound};
 use super::problem::{Certificate, report};
 use super::tile::{Extent, Registers, Tile, registers};
 use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
@@ -35,11 +35,11 @@ pub(super) fn coordinate_descent_kernel(
     let bounds = Four::broadcast(tolerance);
     let mut solution = registers();
     let mut residual = registers();
+    let mut certificate = Certificate::new(&mut tile, correlations, lambda1, extent);
     if done > 0u32 {
-        solution = tile.load(&*codes, 0usize, extent);
+        solution = tile.load_times(&*codes, 0usize, inverse_of_unit(certificate.unit), extent);
     }
 
-    let mut certificate = Certificate::new();
     let mut iterations = done;
     let mut uncertain = true.runtime();
     let mut running = true.runtime();

@@ -6,7 +6,7 @@
 
 use cubecl::prelude::*;
 
-use super::numbers::{Four, exceeds, squared_gap, step_bound};
+use super::numbers::{Four, exceeds, inverse_of_unit, squared_gap, step_bound};
 use super::problem::{Certificate, report};
 use super::tile::{Extent, Tile, registers};
 use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT, TilePlan};
@@ -51,15 +51,16 @@ pub(super) fn fista_kernel(
     let mut change_residual = registers();
     let mut s = Four::broadcast(1.0f32);
     let mut m = Four::broadcast(0.0f32);
+    let mut certificate = Certificate::new(&mut tile, correlations, lambda1, extent);
     if done > 0u32 {
-        solution = tile.load(&*codes, 0usize, extent);
+        // The state is kept in the units of the problem, which are the same in every launch.
+        solution = tile.load_times(&*codes, 0usize, inverse_of_unit(certificate.unit), extent);
         change = tile.load(&*state, 0usize, extent);
         change_residual = tile.load(&*state, plane, extent);
         s = load_momentum(&tile, &*state, 2 * plane, extent);
         m = load_momentum(&tile, &*state, 2 * plane + extent.problems, extent);
     }
 
-    let mut certificate = Certificate::new();
     let mut iterations = done;
     let mut uncertain = true.runtime();
     let mut running = true.runtime();

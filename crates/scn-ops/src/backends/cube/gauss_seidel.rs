@@ -4,9 +4,9 @@
 use cubecl::prelude::*;
 
 use super::numbers::{
-    Bits, Four, exceeds, inverse_or_zero, is_zero, not_finite, one_where, or_else, relative_residual,
+    Bits, Four, exceeds, inverse_of_unit, inverse_or_zero, is_zero, not_finite, one_where, or_else, relative_residual,
 };
-use super::problem::report_solves;
+use super::problem::{report_solves, units};
 use super::tile::{Extent, Registers, Tile, registers};
 use crate::workgroup::{ATOMS_PER_UNIT, TilePlan};
 
@@ -36,11 +36,11 @@ pub(super) fn masked_gauss_seidel_kernel(
     let active = active_set(&tile, codes, extent);
     let mut solution = registers();
     let mut residual = registers();
+    let mut certificate = Certificate::new(&mut tile, grad_codes, active, extent);
     if done > 0u32 {
-        solution = tile.load(&*gamma, 0usize, extent);
+        solution = tile.load_times(&*gamma, 0usize, inverse_of_unit(certificate.unit), extent);
     }
 
-    let mut certificate = Certificate::new();
     let allowed = Four::broadcast(tolerance * tolerance);
     let mut sweeps = done;
     let mut uncertain = true.runtime();
@@ -84,7 +84,7 @@ pub(super) fn masked_gauss_seidel_kernel(
     #[unroll]
     for j in 0..ATOMS_PER_UNIT {
         let broken = is_active(active, j) * is_zero(certificate.usable);
-        solution[j] = or_else(is_zero(broken), solution[j], not_a_number);
+        solution[j] = or_else(is_zero(broken), solution[j] * certificate.unit, not_a_number);
     }
     tile.store(&solution, gamma, 0usize, extent);
     // A tile that an earlier launch has solved keeps its sweeps.
@@ -136,16 +136,25 @@ struct Certificate {
     right: Four,
     /// 1 for pixels whose `(∂L/∂α)_Λ` is finite, else 0.
     usable: Four,
+    /// What γ and residuals are in units of: see [`units`].
+    unit: Four,
 }
 
 #[cube]
 impl Certificate {
     /// Of pixels that are still to be certified.
-    fn new() -> Self {
+    fn new(tile: &mut Tile, grad_codes: &[f32], active: Bits, extent: &Extent) -> Self {
+        let mut size = Four::broadcast(0.0f32);
+        let grad = tile.load(grad_codes, 0usize, extent);
+        #[unroll]
+        for j in 0..ATOMS_PER_UNIT {
+            size += or_else(is_active(active, j), max(grad[j], -grad[j]), 0.0f32);
+        }
         Certificate {
             left: Four::broadcast(0.0f32),
             right: Four::broadcast(0.0f32),
             usable: Four::broadcast(0.0f32),
+            unit: units(tile, size, extent),
         }
     }
 
@@ -166,10 +175,12 @@ impl Certificate {
         let mut broken = Four::broadcast(0.0f32);
         let mut right = Four::broadcast(0.0f32);
         let grad = tile.load(grad_codes, 0usize, extent);
+        let per_unit = inverse_of_unit(self.unit);
         #[unroll]
         for j in 0..ATOMS_PER_UNIT {
             let grad = or_else(is_active(active, j), grad[j], 0.0f32);
             broken += not_finite(grad);
+            let grad = grad * per_unit;
             right += grad * grad;
             residual[j] = grad - Four::broadcast(ridge) * solution[j];
         }

@@ -19,6 +19,21 @@ pub(super) fn not_finite(numbers: Four) -> Four {
     one_where(bits.equal(&exponent))
 }
 
+/// The power of two below each positive number, within what has an inverse: problems are solved in units of it, so that
+/// squares leave the range of f32 on no scale and not a bit depends on the scale.
+#[cube]
+pub(super) fn unit_below(numbers: Four) -> Four {
+    let bits = Bits::reinterpret(numbers) & Bits::broadcast(0x7f80_0000u32);
+    let bits = max(bits, Bits::broadcast(0x0080_0000u32));
+    Four::reinterpret(min(bits, Bits::broadcast(0x7e00_0000u32)))
+}
+
+/// The inverse of a power of two of [`unit_below`].
+#[cube]
+pub(super) fn inverse_of_unit(units: Four) -> Four {
+    Four::reinterpret(Bits::broadcast(0x7f00_0000u32) - Bits::reinterpret(units))
+}
+
 /// 1 where a number is 0, else 0.
 #[cube]
 pub(super) fn is_zero(numbers: Four) -> Four {

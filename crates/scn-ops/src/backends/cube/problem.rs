@@ -3,7 +3,9 @@
 
 use cubecl::prelude::*;
 
-use super::numbers::{Four, is_zero, not_finite, one_where, or_else, relative_residual, squared_gap};
+use super::numbers::{
+    Four, inverse_of_unit, is_zero, not_finite, one_where, or_else, relative_residual, squared_gap, unit_below,
+};
 use super::tile::{Extent, Registers, Tile};
 use crate::workgroup::{ATOMS_PER_UNIT, PIXELS_PER_UNIT};
 
@@ -14,15 +16,24 @@ pub(super) struct Certificate {
     pub rho: Four,
     /// 1 for pixels whose `b = correlations − lambda1` is finite where no λ₁ is negative, else 0.
     pub usable: Four,
+    /// What codes and residuals are in units of: see [`units`].
+    pub unit: Four,
 }
 
 #[cube]
 impl Certificate {
     /// Of pixels that are still to be certified.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(tile: &mut Tile, correlations: &[f32], lambda1: &[f32], extent: &Extent) -> Self {
+        let mut size = Four::broadcast(0.0f32);
+        let b = right_side(&*tile, correlations, lambda1, extent);
+        #[unroll]
+        for j in 0..ATOMS_PER_UNIT {
+            size += max(b[j], -b[j]);
+        }
         Certificate {
             rho: Four::broadcast(0.0f32),
             usable: Four::broadcast(0.0f32),
+            unit: units(tile, size, extent),
         }
     }
 
@@ -42,17 +53,16 @@ impl Certificate {
         extent: &Extent,
     ) {
         let mut broken = Four::broadcast(0.0f32);
-        let b = tile.load(correlations, 0usize, extent);
+        let b = right_side(&*tile, correlations, lambda1, extent);
+        let per_unit = inverse_of_unit(self.unit);
         #[unroll]
         for within in 0..ATOMS_PER_UNIT {
-            residual[within] = b[within];
+            broken += not_finite(b[within]);
+            residual[within] = b[within] * per_unit;
             let j = tile.atom(within);
             if j < extent.atoms {
-                let lambda = Four::broadcast(lambda1[j]);
-                residual[within] -= lambda;
-                broken += one_where(Four::broadcast(0.0f32).greater_than(&lambda));
+                broken += one_where(Four::broadcast(0.0f32).greater_than(&Four::broadcast(lambda1[j])));
             }
-            broken += not_finite(residual[within]);
         }
         if begun {
             tile.apply_to_all(quadratic, &*solution, residual, extent);
@@ -77,13 +87,39 @@ impl Certificate {
     }
 }
 
+/// The unit's numbers of `b = correlations − lambda1`, 0 for the atoms of the padding.
+#[cube]
+fn right_side(tile: &Tile, correlations: &[f32], lambda1: &[f32], extent: &Extent) -> Registers {
+    let mut b = tile.load(correlations, 0usize, extent);
+    #[unroll]
+    for within in 0..ATOMS_PER_UNIT {
+        let j = tile.atom(within);
+        if j < extent.atoms {
+            b[within] -= Four::broadcast(lambda1[j]);
+        }
+    }
+    b
+}
+
+/// What the problems of the unit's pixels are solved in units of, given the 1-norms of the unit's part of their right
+/// sides: powers of two near those of the whole.
+#[cube]
+pub(super) fn units(tile: &mut Tile, size: Four, extent: &Extent) -> Four {
+    let zero = Four::broadcast(0.0f32);
+    tile.sum(size, zero, zero, extent);
+    let unit = unit_below(tile.accumulated(0usize));
+    // Sums are started again only after a vote.
+    tile.any(false);
+    unit
+}
+
 /// The index of a pixel's iterations in `[b, 2, h', w']`; its residual lies `pixels` further.
 #[cube]
 fn first_solve(pixel: usize, extent: &Extent) -> usize {
     (pixel / extent.pixels) * (extent.pixels * 2usize) + pixel % extent.pixels
 }
 
-/// Writes codes `[b, n, h', w']`, and iterations and ρ `[b, 2, h', w']`: at unusable pixels NaN, after 0 iterations.
+/// Writes codes `[b, n, h', w']` in units of 1, and iterations and ρ `[b, 2, h', w']`: at unusable pixels NaN, after 0 iterations.
 #[cube]
 pub(super) fn report(
     tile: &Tile,
@@ -98,7 +134,7 @@ pub(super) fn report(
     let usable = certificate.usable;
     #[unroll]
     for j in 0..ATOMS_PER_UNIT {
-        solution[j] = or_else(usable, solution[j], not_a_number);
+        solution[j] = or_else(usable, solution[j] * certificate.unit, not_a_number);
     }
     tile.store(&*solution, codes, 0usize, extent);
     report_solves(tile, iterations, certificate.rho, usable, not_a_number, solves, extent);

@@ -240,6 +240,16 @@ impl Tile {
         numbers
     }
 
+    /// [`load`](Self::load), times a factor of each pixel.
+    pub(super) fn load_times(&self, planes: &[f32], start: usize, factor: Four, extent: &Extent) -> Registers {
+        let mut numbers = self.load(planes, start, extent);
+        #[unroll]
+        for within in 0..ATOMS_PER_UNIT {
+            numbers[within] *= factor;
+        }
+        numbers
+    }
+
     /// Writes the unit's numbers to `[b, n, h', w']`, which begins at `start`.
     pub(super) fn store(&self, numbers: &Registers, planes: &mut [f32], start: usize, extent: &Extent) {
         let first = self.first_atoms(start, extent);

@@ -125,6 +125,14 @@ impl<B: Backend> Matrix<B> {
         (self.clone() * self.clone()).column_sums().square_root()
     }
 
+    /// The largest magnitude of each column, or 1 where it is 0, `[1, columns]`: divided by it, squares stay within the
+    /// range of f32 on any scale.
+    pub(super) fn column_units(&self) -> Self {
+        let largest = Self(B::float_max_abs_dim(self.0.clone(), 0));
+        let zeros = largest.is_zero();
+        largest.fill_where(&zeros, 1.0)
+    }
+
     /// 1 where positive, else 0.
     pub(super) fn is_positive(&self) -> Self {
         Self(layer::indicator::<B>(self.0.clone()))

@@ -35,9 +35,10 @@ pub(crate) fn forward<B: Backend>(
 
     let broken = b.columns_with_nan_or_infinity();
     let b = b.fill_where(&broken, 0.0);
-    let (codes, iterations, residual) = quadratic.solve(&b, &options.forward);
+    let units = b.column_units();
+    let (codes, iterations, residual) = quadratic.solve(&(b / units.clone()), &options.forward);
     let iterations = broken.is_zero().scale(iterations as f64);
-    let codes = codes.fill_where(&broken, f64::NAN).into_planes(&geometry);
+    let codes = (codes * units).fill_where(&broken, f64::NAN).into_planes(&geometry);
     let residual = residual.fill_where(&broken, f64::NAN);
 
     let solves = report(iterations, residual, &geometry);
@@ -62,10 +63,14 @@ pub(crate) fn backward<B: Backend>(
     let right_side = Matrix::<B>::from_planes(grad_codes).fill_where(&mask.is_zero(), 0.0);
     let broken = right_side.columns_with_nan_or_infinity();
     let right_side = right_side.fill_where(&broken, 0.0);
+    let units = right_side.column_units();
+    let right_side = right_side / units.clone();
     let (gamma, iterations, residual) = masked_gauss_seidel(&quadratic, &mask, &right_side, &options.backward);
     let iterations = broken.is_zero().scale(iterations as f64);
     let solves = report(iterations, residual.fill_where(&broken, f64::NAN), &geometry);
-    let gamma = gamma.fill_where(&(mask * broken), f64::NAN).into_planes(&geometry);
+    let gamma = (gamma * units)
+        .fill_where(&(mask * broken), f64::NAN)
+        .into_planes(&geometry);
     layer::gradients::<B>(x, weight, codes, gamma, solves, &geometry)
 }
 
