@@ -88,6 +88,7 @@ impl Trained {
 pub fn imported(network: Imported) -> Checkpoint {
     Checkpoint {
         model: network.weights,
+        unaveraged: None,
         optimizer: Arrays::new(),
         state: State::start(),
         description: Description {

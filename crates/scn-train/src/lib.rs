@@ -5,6 +5,7 @@ mod error;
 mod experiment;
 mod runs;
 
+pub use engine::average::Average;
 pub use engine::evaluation::{Evaluation, Evaluator, backward_figures, evaluate, images};
 pub use engine::first_layer::{DICTIONARY_FILE, first_weight};
 pub use engine::learner::{Diverged, Learner};
@@ -19,8 +20,8 @@ pub use engine::stop::StopFlag;
 pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
-    Anneal, DataConfig, DictionaryForm, Experiment, ExperimentError, ExperimentFile, FirstLayerConfig, Loaded,
-    OptimizerConfig, OptimizerKind, Place, Places, RunConfig, Schedule, ScheduleConfig, ScheduleKind, Schema,
+    Anneal, DataConfig, DictionaryForm, EmaConfig, Experiment, ExperimentError, ExperimentFile, FirstLayerConfig,
+    Loaded, OptimizerConfig, OptimizerKind, Place, Places, RunConfig, Schedule, ScheduleConfig, ScheduleKind, Schema,
     TrainConfig, Validation, compared_experiments, keys, names_a_folder, reference, reference_of, resolved_toml,
     same_training,
 };

@@ -10,7 +10,7 @@ use scn_interop::tensors::{self, Arrays};
 use scn_models::{CodingReport, Model, Network, Pass, TrainingStep};
 use scn_ops::{describe, has_tile_kernels};
 use scn_solver::profile::{self, Part, Profile, Spent};
-use scn_train::{Collector, Evaluator, Experiment, Learner, Optimizer, Splits, Sums, TrainError, images, peak_memory};
+use scn_train::{Collector, Evaluator, Experiment, Learner, Splits, Sums, TrainError, images, peak_memory};
 use serde::Serialize;
 
 use super::measure::{Peak, Repeated, iterations_and_residuals, quantile, synchronize};
@@ -221,19 +221,9 @@ impl Bench {
             .classes
             .unwrap_or_else(|| experiment.data.dataset.classes());
         let weights = weights.map(|Trained { path, checkpoint }| (path, checkpoint.model));
-        let train = &experiment.train;
-        let learner = Learner {
-            model: model(
-                &experiment,
-                &splits,
-                classes,
-                weights.as_ref(),
-                &device.clone().autodiff(),
-            )?,
-            optimizer: Optimizer::new(train.optimizer, train.clip_norm),
-            label_smoothing: train.label_smoothing,
-            device: device.clone().autodiff(),
-        };
+        let differentiable = device.clone().autodiff();
+        let model = model(&experiment, &splits, classes, weights.as_ref(), &differentiable)?;
+        let learner = Learner::new(model, &experiment.train, differentiable);
         Ok(Self {
             experiment,
             splits,

@@ -13,6 +13,7 @@ pub fn checkpoint(kind: &str, seed: u64) -> Checkpoint {
     let model = Model::new(&config, [1, 8, 8], 10, seed, &Device::flex()).unwrap();
     Checkpoint {
         model: from_module(&model),
+        unaveraged: None,
         optimizer: Arrays::new(),
         state: State::start(),
         description: Description {

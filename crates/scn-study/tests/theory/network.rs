@@ -36,6 +36,7 @@ fn configured(config: ModelConfig, change: impl FnOnce(&mut Arrays)) -> Checkpoi
     change(&mut weights);
     Checkpoint {
         model: weights,
+        unaveraged: None,
         optimizer: Arrays::new(),
         state: State::start(),
         description: Description {

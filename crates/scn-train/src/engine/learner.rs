@@ -5,17 +5,21 @@ use scn_data::Batch;
 use scn_models::{Model, Network, Output, Pass, TrainingStep};
 use scn_solver::profile::{Part, timed};
 
+use crate::engine::average::Average;
 use crate::engine::evaluation::{host, images};
 use crate::engine::loss::{Counts, cross_entropy};
 use crate::engine::optimizer::Optimizer;
 use crate::engine::statistics::Collector;
+use crate::experiment::TrainConfig;
 
-/// A model and its optimiser.
+/// A model, its optimiser, and its average.
 pub struct Learner<N = Model> {
     /// On a device with autodiff.
     pub model: N,
     /// Of the model's parameters.
     pub optimizer: Optimizer,
+    /// Of the model's weights over the steps, where there is one: it is what evaluation takes.
+    pub average: Option<Average<N>>,
     /// See [`cross_entropy`].
     pub label_smoothing: f64,
     /// The model's device, with autodiff.
@@ -32,6 +36,17 @@ pub struct Diverged {
 }
 
 impl<N: Network> Learner<N> {
+    /// Of a model on `device`, which is with autodiff, before its first step.
+    pub fn new(model: N, train: &TrainConfig, device: Device) -> Self {
+        Self {
+            optimizer: Optimizer::new(train.optimizer, train.clip_norm),
+            average: train.ema.map(|ema| Average::new(&model, ema.decay)),
+            label_smoothing: train.label_smoothing,
+            model,
+            device,
+        }
+    }
+
     /// The step `at`, whose figures go to `collector`. Returns the counts of its batch before the step.
     ///
     /// # Errors
@@ -66,13 +81,20 @@ impl<N: Network> Learner<N> {
                 .optimizer
                 .step(self.model.clone(), &roles, &gradients, learning_rate);
             self.model = model.refresh();
+            if let Some(average) = &mut self.average {
+                average.follow(&self.model, &self.optimizer);
+            }
         });
         Ok(counts)
     }
 
-    /// The model as it is now, for evaluation: without autodiff, and with the running statistics of batch norm.
+    /// The model as it is now, or its average where there is one, for evaluation: without autodiff, and with the running
+    /// statistics of batch norm.
     pub fn evaluated(&self) -> N {
-        self.model.valid()
+        match &self.average {
+            Some(average) => average.network(),
+            None => self.model.valid(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training and evaluation: a step, an epoch, a run, and the figures of each.
 
+pub(crate) mod average;
 pub(crate) mod evaluation;
 pub(crate) mod first_layer;
 pub(crate) mod learner;

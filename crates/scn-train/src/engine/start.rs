@@ -1,16 +1,17 @@
 //! What a run starts from: the data in memory and the weights on the device, new ones or those of a checkpoint.
 
+use burn::module::Module;
 use burn::tensor::Device;
 use scn_models::Model;
 
 use crate::TrainError;
+use crate::engine::average::Average;
 use crate::engine::first_layer::{first_weight, with_dictionary};
 use crate::engine::learner::Learner;
-use crate::engine::optimizer::Optimizer;
 use crate::engine::progress::Progress;
 use crate::engine::saving::Saved;
 use crate::engine::splits::Splits;
-use crate::experiment::Experiment;
+use crate::experiment::{EmaConfig, Experiment};
 use crate::runs::checkpoint::{self, Checkpoint, LAST, Origin, State, TrainingImages};
 use crate::runs::environment::Environment;
 use crate::runs::folder::RunFolder;
@@ -41,8 +42,8 @@ impl Start {
             &parts.device,
         )?;
         let model = with_dictionary(model, &experiment.first_layer, parts.image())?;
-        let optimizer = parts.optimizer(&experiment, &model);
-        Ok(parts.start(experiment, model, optimizer, State::start(), None))
+        let learner = parts.learner(&experiment, model);
+        Ok(parts.start(experiment, learner, State::start(), None))
     }
 
     /// A run that goes on from the newest good checkpoint of `run`, or from the start where nothing was saved yet. Tells
@@ -77,9 +78,15 @@ impl Start {
         }
         let image = parts.image();
         let empty = Model::empty(&experiment.model, image, classes(&experiment), &parts.device)?;
-        let model = checkpoint.restore_model(&found.path, empty)?;
-        let mut optimizer = parts.optimizer(&experiment, &model);
-        checkpoint.restore_optimizer(&found.path, &mut optimizer, &model, &parts.device.clone().inner())?;
+        let ema = experiment.train.ema;
+        let model = checkpoint.restore_training(&found.path, empty, ema.is_some())?;
+        let mut learner = parts.learner(&experiment, model);
+        if let Some(EmaConfig { decay }) = ema {
+            let average = checkpoint.restore_model(&found.path, learner.model.valid())?;
+            learner.average = Some(Average::new(&average, decay));
+        }
+        let Learner { model, optimizer, .. } = &mut learner;
+        checkpoint.restore_optimizer(&found.path, optimizer, model, &parts.device.clone().inner())?;
         let state = checkpoint.state.clone();
         progress.notice(&format!(
             "resuming from checkpoints/{}: epoch {}, batch {}",
@@ -92,7 +99,7 @@ impl Start {
         }
         run.truncate_metrics(state.epoch)?;
         let saved = Saved::of(found.name, state.position());
-        Ok(parts.start(experiment, model, optimizer, state, Some(saved)))
+        Ok(parts.start(experiment, learner, state, Some(saved)))
     }
 }
 
@@ -119,31 +126,21 @@ impl Parts {
         self.splits.train.image_shape()
     }
 
-    fn optimizer(&self, experiment: &Experiment, model: &Model) -> Optimizer {
-        let mut optimizer = Optimizer::new(experiment.train.optimizer, experiment.train.clip_norm);
-        if experiment.first_layer.frozen
-            && let Some(name) = first_weight(model, self.image())
-        {
-            optimizer.freeze(name);
+    fn learner(&self, experiment: &Experiment, model: Model) -> Learner {
+        let frozen = match experiment.first_layer.frozen {
+            true => first_weight(&model, self.image()),
+            false => None,
+        };
+        let mut learner = Learner::new(model, &experiment.train, self.device.clone());
+        if let Some(name) = frozen {
+            learner.optimizer.freeze(name);
         }
-        optimizer
+        learner
     }
 
-    fn start(
-        self,
-        experiment: Experiment,
-        model: Model,
-        optimizer: Optimizer,
-        state: State,
-        saved: Option<Saved>,
-    ) -> Start {
+    fn start(self, experiment: Experiment, learner: Learner, state: State, saved: Option<Saved>) -> Start {
         Start {
-            learner: Learner {
-                model,
-                optimizer,
-                label_smoothing: experiment.train.label_smoothing,
-                device: self.device,
-            },
+            learner,
             experiment,
             splits: self.splits,
             state,

@@ -269,7 +269,8 @@ impl Trainer {
     fn save(&mut self, name: &'static str) -> Result<(), TrainError> {
         self.state.sums = self.collector.sums().clone();
         let checkpoint = Checkpoint {
-            model: tensors::from_module(&self.learner.model),
+            model: tensors::from_module(&self.learner.evaluated()),
+            unaveraged: (self.learner.average.is_some()).then(|| tensors::from_module(&self.learner.model)),
             optimizer: self.learner.optimizer.state(),
             state: self.state.clone(),
             description: Description {
@@ -291,9 +292,8 @@ impl Trainer {
             checkpoint: tested,
             ..
         } = self.tested(progress)?;
-        self.learner.model = tested.restore_model(&path, self.learner.model)?;
+        let model = tested.restore_model(&path, self.learner.evaluated())?;
         progress.evaluating("test");
-        let model = self.learner.evaluated();
         let device = self.learner.device.clone().inner();
         let found = evaluate(
             &model,

@@ -36,4 +36,4 @@ pub use reference::{reference, reference_of};
 pub use run::RunConfig;
 pub use same_training::same_training;
 pub use schedule::{Anneal, Schedule, ScheduleConfig, ScheduleKind};
-pub use train::TrainConfig;
+pub use train::{EmaConfig, TrainConfig};

@@ -3,6 +3,16 @@
 use super::{OptimizerConfig, Schedule, ScheduleConfig};
 
 scn_keys::table! {
+    /// Evaluate, keep and test an exponential moving average of the weights.
+    #[derive(Copy)]
+    pub struct EmaConfig {
+        /// What a step leaves of the average; the rest are the weights after the step, and the running statistics of batch
+        /// norm with them (timm's `ModelEmaV2`).
+        pub decay: f64 = default(0.999).within(below_one()),
+    }
+}
+
+scn_keys::table! {
     /// How the network is trained.
     pub struct TrainConfig {
         /// Passes over the training set.
@@ -11,6 +21,8 @@ scn_keys::table! {
         pub label_smoothing: f64 = default(0.0).within(below_one()),
         /// Largest Euclidean norm of the gradient of all parameters.
         pub clip_norm: Option<f64> = unset("not clipped").within(positive()),
+        /// Evaluate, keep and test an exponential moving average of the weights.
+        pub ema: Option<EmaConfig> = unset("the weights themselves"),
         /// The optimiser.
         pub optimizer: OptimizerConfig = table(),
         /// The learning rate over time.

@@ -44,6 +44,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert_eq!(scn.keys.solver.options(), SolverOptions::default());
     assert_eq!((first_layer.dictionary, first_layer.frozen), (None, false));
     assert_eq!((train.epochs, train.label_smoothing, train.clip_norm), (200, 0.0, None));
+    assert_eq!(train.ema, None);
     let optimizer = &train.optimizer;
     assert_eq!(
         (optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay),
@@ -64,6 +65,7 @@ fn every_key_is_documented_with_its_true_default() {
         model("[train.schedule]\nkind = \"milestones\"\nmilestones = [80]"),
         model("[train.schedule]\nkind = \"cosine\""),
         model("[train.schedule]\nkind = \"one-cycle\""),
+        model("[train.ema]\n"),
         model("[model.csc.implicit]\n").replace("\"scn\"", "\"sdnet18-all\""),
         model("[model.equilibrium.phantom]\n").replace("\"scn\"", "\"mdeq-small\""),
     ];

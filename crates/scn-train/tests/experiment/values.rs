@@ -285,6 +285,11 @@ fn values_out_of_range() {
             "x.toml:6:10: train.epochs: found 1000001; expected a whole number from 1 to 1000000",
         ),
         (
+            model("[train.ema]\ndecay = 1.0"),
+            &[],
+            "x.toml:6:9: train.ema.decay: found 1; expected a number from 0 to below 1",
+        ),
+        (
             model("[train]\nlabel_smoothing = 1"),
             &[],
             "x.toml:6:19: train.label_smoothing: found 1; expected a number from 0 to below 1",

@@ -93,6 +93,7 @@ fn example(step: usize) -> Checkpoint {
     };
     Checkpoint {
         model: arrays,
+        unaveraged: None,
         optimizer,
         state,
         description,
@@ -349,6 +350,61 @@ fn a_model_takes_all_its_tensors_and_only_those() {
         ],
     );
     assert!(!error.contains("running"), "{error}");
+}
+
+#[test]
+fn weights_beside_their_average_are_kept_and_asked_for_by_training_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("last");
+    let load = || Checkpoint::load(&folder).unwrap();
+    let (average, stepped) = (from_module(&model(1)), from_module(&model(2)));
+    let averaged = Checkpoint {
+        model: average.clone(),
+        unaveraged: Some(stepped.clone()),
+        ..example(1)
+    };
+    averaged.save(&folder, None).unwrap();
+    assert_same(&load(), &averaged);
+    let bytes = |name: &str| fs::read(folder.join(name)).unwrap();
+    assert_ne!(bytes("model.safetensors"), bytes("unaveraged.safetensors"));
+    let path = Path::new("checkpoints/last");
+    assert_eq!(from_module(&load().restore_model(path, model(3)).unwrap()), average);
+    assert_eq!(
+        from_module(&load().restore_training(path, model(3), true).unwrap()),
+        stepped
+    );
+    let refused = |averaged| {
+        let error = load().restore_training(path, model(3), averaged).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        refused(false),
+        "checkpoints/last/unaveraged.safetensors: is of training with train.ema, which this run has not; put this run's \
+         own checkpoint back"
+    );
+
+    // Of training without an average, and of older programs, there is none.
+    let plain = Checkpoint {
+        model: average.clone(),
+        ..example(1)
+    };
+    plain.save(&folder, None).unwrap();
+    assert!(!folder.join("unaveraged.safetensors").exists());
+    assert_same(&load(), &plain);
+    assert_eq!(
+        from_module(&load().restore_training(path, model(3), false).unwrap()),
+        average
+    );
+    assert_eq!(
+        refused(true),
+        "checkpoints/last/unaveraged.safetensors: is missing: the run has train.ema, and a checkpoint of it holds the \
+         weights besides their average; put this run's own checkpoint back"
+    );
+
+    averaged.save(&folder, None).unwrap();
+    fs::write(folder.join("unaveraged.safetensors"), "").unwrap();
+    let error = message(Checkpoint::load(&folder).unwrap_err(), root.path());
+    assert_says(&error, &["last/unaveraged.safetensors: damaged: 0 bytes, expected "]);
 }
 
 #[test]

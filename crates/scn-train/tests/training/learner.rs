@@ -4,19 +4,15 @@ use burn::tensor::Device;
 use scn_data::Batch;
 use scn_models::{Model, Network, TrainingStep};
 use scn_train::tensors::{Arrays, from_module, into_module};
-use scn_train::{Collector, LayerFigures, Learner, Optimizer, Sums};
+use scn_train::{Collector, LayerFigures, Learner, Sums};
 
 use crate::common::small;
 
 fn learner(overrides: &[&str]) -> Learner {
     let experiment = small(overrides).experiment;
     let device = Device::flex().autodiff();
-    Learner {
-        model: Model::new(&experiment.model, [1, 8, 8], 10, 1, &device).unwrap(),
-        optimizer: Optimizer::new(experiment.train.optimizer, None),
-        label_smoothing: 0.0,
-        device,
-    }
+    let model = Model::new(&experiment.model, [1, 8, 8], 10, 1, &device).unwrap();
+    Learner::new(model, &experiment.train, device)
 }
 
 fn sdnet() -> Learner {

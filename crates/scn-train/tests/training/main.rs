@@ -1,6 +1,7 @@
 //! Tests of training, one binary so that it links once.
 #![allow(clippy::unwrap_used)]
 
+mod average;
 mod checkpoints;
 mod common;
 mod first_layer;

@@ -55,6 +55,7 @@ fn save_checkpoint(kind: &str, path: &Path) {
     }
     let checkpoint = Checkpoint {
         model: tensors,
+        unaveraged: None,
         optimizer: Arrays::new(),
         state: State::start(),
         description: Description {

@@ -51,6 +51,9 @@ device = "cpu"
 threads = 1
 "#;
 
+/// Parts of a recipe that [`SMALL`] leaves off.
+pub const RECIPE: [&str; 1] = ["train.ema.decay=0.9"];
+
 /// A folder with an experiment file.
 pub struct Bench {
     pub folder: TempDir,
@@ -146,6 +149,9 @@ pub fn result(run: &Path) -> Result {
             let path = format!("checkpoints/{checkpoint}/{file}");
             files.push((path.clone(), fs::read(run.join(path)).unwrap()));
         }
+        // In training with an average only.
+        let path = format!("checkpoints/{checkpoint}/unaveraged.safetensors");
+        files.extend(fs::read(run.join(&path)).ok().map(|bytes| (path, bytes)));
     }
     Result {
         files,
@@ -172,6 +178,8 @@ pub fn metrics(run: &Path) -> Vec<Value> {
 
 #[track_caller]
 pub fn assert_same(found: &Result, expected: &Result, context: &str) {
+    let names = |result: &Result| -> Vec<String> { result.files.iter().map(|(name, _)| name.clone()).collect() };
+    assert_eq!(names(found), names(expected), "{context}");
     for ((name, found), (_, expected)) in found.files.iter().zip(&expected.files) {
         assert!(found == expected, "{context}: {name} differs");
     }

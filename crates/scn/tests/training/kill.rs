@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Bench, SIGKILL, assert_same, metrics, reference, result};
+use crate::common::{Bench, RECIPE, SIGKILL, assert_same, metrics, reference, result, with};
 use crate::signals::{SIGINT, SIGTERM, signal, wait_for};
 
 /// Uniform numbers from 0 to 1 (SplitMix64).
@@ -134,6 +134,62 @@ fn a_fixed_lambda1_stays_fixed_after_resuming() {
     for line in metrics(&bench.path("cut")) {
         assert!((line["layers"][3]["lambda1"].as_f64().unwrap() - 0.01).abs() < 1e-8);
     }
+}
+
+#[test]
+fn a_run_with_a_recipe_goes_on_bit_for_bit() {
+    let bench = Bench::new();
+    bench.finish(&with(&["--out", "whole"], &RECIPE));
+    let whole = result(&bench.path("whole"));
+    let unaveraged = |run: &str| bench.path(run).join("checkpoints/last/unaveraged.safetensors");
+    assert!(unaveraged("whole").exists());
+    // A checkpoint after every step.
+    let sets = [&RECIPE[..], &["run.checkpoint_minutes=1e-9"]].concat();
+    for (run, number, reached) in [
+        ("killed", SIGKILL, (0, 3)),
+        ("killed later", SIGKILL, (1, 5)),
+        ("stopped", SIGTERM, (1, 1)),
+    ] {
+        let arguments = with(&["--out", run, "--resume"], &sets);
+        let mut child = bench.start(&arguments);
+        let state = bench.path(run).join("checkpoints/last/state.json");
+        wait_for(&mut child, || {
+            let state: Value = serde_json::from_slice(&fs::read(&state).unwrap_or_default()).unwrap_or_default();
+            (state["epoch"].as_u64(), state["batch"].as_u64()) >= (Some(reached.0), Some(reached.1))
+        });
+        signal(child.id(), number);
+        assert!(!child.wait().unwrap().success(), "{run}: it was over before");
+        let step = bench.state(&format!("{run}/checkpoints/last"))["step"].as_u64();
+        assert!(step < Some(39), "{run}: {step:?}");
+        bench.finish(&arguments);
+        assert_same(&result(&bench.path(run)), &whole, run);
+    }
+}
+
+#[test]
+fn the_average_is_what_is_tested_and_evaluated() {
+    let bench = Bench::new();
+    bench.finish(&with(&["--out", "run"], &["train.ema.decay=0.9"]));
+    let evaluated = |run: &str| {
+        let output = bench.other(&["eval", run, "--device", "cpu", "--json"]);
+        let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (evaluation["loss"].clone(), evaluation["top1"].clone())
+    };
+    let tested = metrics(&bench.path("run")).pop().unwrap();
+    assert_eq!(tested["split"], "test");
+    assert_eq!(evaluated("run"), (tested["loss"].clone(), tested["top1"].clone()));
+    // Its steps are those of a run without an average, and so are the weights beside it.
+    let (reference, _) = reference();
+    for (averaged, plain) in metrics(&bench.path("run")).iter().zip(&reference.metrics) {
+        let of_training = averaged["split"] == "train";
+        assert_eq!(averaged["loss"] == plain["loss"], of_training, "{averaged}");
+    }
+    let unaveraged = fs::read(bench.path("run/checkpoints/last/unaveraged.safetensors")).unwrap();
+    let weights = reference
+        .files
+        .iter()
+        .find(|(name, _)| name == "checkpoints/last/model.safetensors");
+    assert!(weights.unwrap().1 == unaveraged);
 }
 
 #[test]

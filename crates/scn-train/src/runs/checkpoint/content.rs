@@ -19,6 +19,7 @@ use crate::runs::exact;
 use crate::tensors::{self, Arrays, TensorsError};
 
 const MODEL: &str = "model.safetensors";
+const UNAVERAGED: &str = "unaveraged.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 const DESCRIPTION: &str = "model.json";
@@ -97,8 +98,10 @@ pub struct Description {
 /// Everything a checkpoint holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Weights and running statistics.
+    /// Weights and running statistics, as they are evaluated: averaged ones in training with an average.
     pub model: Arrays,
+    /// In training with an average: those that the optimiser goes on from.
+    pub unaveraged: Option<Arrays>,
     /// Momentum buffers.
     pub optimizer: Arrays,
     /// Where training stands.
@@ -146,6 +149,11 @@ impl Stored for Checkpoint {
             (STATE, json(&self.state)),
             (DESCRIPTION, json(&self.description)),
         ];
+        files.extend(
+            self.unaveraged
+                .as_ref()
+                .map(|arrays| (UNAVERAGED, tensors::to_safetensors(arrays))),
+        );
         files.extend(self.origin.as_ref().map(|origin| (ORIGIN, json(origin))));
         write_files(path, previous, files)
     }
@@ -160,8 +168,14 @@ impl Stored for Checkpoint {
                 true => Some(files.parsed::<Origin>(ORIGIN)?),
                 false => None,
             };
+            // Older checkpoints have none, and neither have those of training without an average.
+            let unaveraged = match files.has(UNAVERAGED) {
+                true => Some(files.arrays(UNAVERAGED)?),
+                false => None,
+            };
             Ok(Self {
                 model: files.arrays(MODEL)?,
+                unaveraged,
                 optimizer: files.arrays(OPTIMIZER)?,
                 state: files.parsed(STATE)?,
                 description,
@@ -211,6 +225,29 @@ impl Checkpoint {
     /// [`CheckpointError::Content`] where its tensors are not those of the model.
     pub fn restore_model<M: Module>(&self, path: &Path, model: M) -> Result<M, CheckpointError> {
         tensors::into_module(model, &self.model).map_err(unfit(path, MODEL))
+    }
+
+    /// As [`Checkpoint::restore_model`], of the weights that training goes on from; `averaged` says whether it is training
+    /// with an average, whose [`Checkpoint::model`] is another one.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Content`] where they are missing, unexpected, or not those of the model.
+    pub fn restore_training<M: Module>(&self, path: &Path, model: M, averaged: bool) -> Result<M, CheckpointError> {
+        let wrong = |reason: &str| CheckpointError::Content {
+            path: path.join(UNAVERAGED),
+            reason: reason.into(),
+        };
+        match (&self.unaveraged, averaged) {
+            (Some(arrays), true) => tensors::into_module(model, arrays).map_err(unfit(path, UNAVERAGED)),
+            (None, false) => self.restore_model(path, model),
+            (None, true) => Err(wrong(
+                "is missing: the run has train.ema, and a checkpoint of it holds the weights besides their average; put \
+                 this run's own checkpoint back",
+            )),
+            (Some(_), false) => Err(wrong(
+                "is of training with train.ema, which this run has not; put this run's own checkpoint back",
+            )),
+        }
     }
 
     /// As [`Checkpoint::restore_model`], for the momentum buffers of `model` on a device without autodiff.
