@@ -4,16 +4,65 @@
 //! All of it is one [`Transform`], a window into the normalised image. Outside the image the window reads 0, which
 //! after mean subtraction is the mean.
 
+use rand_chacha::ChaCha8Rng;
+use scn_keys::{Value, Wrong, toml};
+
 use crate::error::DataError;
-use crate::random::{Purpose, below, stream};
+use crate::random::{self, Purpose, below};
+
+/// Which training images are mirrored left to right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flip {
+    /// None: `false` in files.
+    #[default]
+    Never,
+    /// Each with probability 1/2 in every epoch: `true` in files.
+    Random,
+    /// Each with probability 1/2 in the first epoch, and from epoch to epoch the other way (Jordan, arXiv:2404.00498):
+    /// `"alternating"` in files.
+    Alternating,
+}
+
+/// How [`Flip::Alternating`] is written.
+const ALTERNATING: &str = "alternating";
+
+impl Value for Flip {
+    type Item = Self;
+
+    fn read(value: &toml::Value) -> Result<Self, Wrong> {
+        match value {
+            toml::Value::Boolean(false) => Ok(Flip::Never),
+            toml::Value::Boolean(true) => Ok(Flip::Random),
+            toml::Value::String(name) if name == ALTERNATING => Ok(Flip::Alternating),
+            _ => Err(Wrong::expecting(Self::expected())),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(match self {
+            Flip::Never => false.into(),
+            Flip::Random => true.into(),
+            Flip::Alternating => ALTERNATING.into(),
+        })
+    }
+
+    fn expected() -> String {
+        format!("true, false or \"{ALTERNATING}\"")
+    }
+
+    fn item(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
 
 scn_keys::table! {
     /// Which augmentations are applied. The default is none. A shift is uniform in `-shift..=shift` in both directions;
     /// one of 4 is the `RandomCrop(32, padding=4)` of PyTorch.
     #[derive(Eq)]
     pub struct Augmentation {
-        /// Mirror training images left to right with probability 1/2.
-        pub flip: bool = default(false),
+        /// Mirror training images left to right with probability 1/2; "alternating" draws in the first epoch only, and
+        /// mirrors every image the other way from epoch to epoch (arXiv:2404.00498).
+        pub flip: Flip = default(Flip::Never),
         /// Shift training images by at most this many pixels in each direction, zeros enter.
         pub shift: usize = default(0)
             .within(range("a whole number of pixels, at least 0 and smaller than the image", |_| true)),
@@ -39,7 +88,17 @@ pub struct Transform {
     pub left: isize,
 }
 
+/// A stream's first word.
+fn coin(stream: &mut ChaCha8Rng) -> bool {
+    below(stream, 2) == 1
+}
+
 impl Augmentation {
+    /// Whether it changes any image.
+    pub fn changes_images(&self) -> bool {
+        self.flip != Flip::Never || self.shift > 0 || self.crop.is_some()
+    }
+
     /// Shape `[c, h, w]` after augmentation of images of this shape.
     ///
     /// # Errors
@@ -82,14 +141,22 @@ impl Augmentation {
         } else {
             (Purpose::ImageAugmentation, u64::from(record))
         };
-        let mut stream = stream(seed, purpose, epoch, item);
-        let mirrored = below(&mut stream, 2) == 1;
+        let mut stream = random::stream(seed, purpose, epoch, item);
+        let drawn = coin(&mut stream);
         let mut offset = |bound| below(&mut stream, bound + 1) as isize;
         let (down, right) = (offset(2 * self.shift), offset(2 * self.shift));
         let (top, left) = (offset(rows), offset(columns));
         let shift = self.shift as isize;
         Ok(Transform {
-            flip: self.flip && mirrored,
+            flip: match self.flip {
+                Flip::Never => false,
+                Flip::Random => drawn,
+                // Of the image, so that it sees both sides in two epochs whatever batches it is in.
+                Flip::Alternating => {
+                    let mut first = random::stream(seed, Purpose::ImageAugmentation, 0, u64::from(record));
+                    coin(&mut first) != (epoch % 2 == 1)
+                }
+            },
             top: top + down - shift,
             left: left + right - shift,
         })

@@ -1,6 +1,6 @@
 //! Augmentation against a naive window, and what its randomness depends on.
 
-use scn_data::{Augmentation, DataError, Transform};
+use scn_data::{Augmentation, DataError, Flip, Transform};
 
 const SHAPE: [usize; 3] = [3, 5, 7];
 
@@ -61,7 +61,7 @@ fn a_flip_mirrors_left_to_right() {
 fn draws_never_change() {
     // Computed by a separate program with its own ChaCha8.
     let augmentation = Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 4,
         crop: Some(32),
         per_batch: false,
@@ -109,7 +109,7 @@ fn draws_never_change() {
 #[test]
 fn draws_depend_on_what_they_should() {
     let augmentation = Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 4,
         crop: None,
         per_batch: false,
@@ -146,9 +146,45 @@ fn draws_depend_on_what_they_should() {
 }
 
 #[test]
+fn an_alternating_flip_is_drawn_once_and_mirrored_from_epoch_to_epoch() {
+    let of = |flip| Augmentation {
+        flip,
+        shift: 2,
+        ..Augmentation::default()
+    };
+    let draw = |flip, seed, epoch, record, batch| of(flip).draw([3, 32, 32], seed, epoch, record, batch).unwrap();
+    let alternating = |epoch, record| draw(Flip::Alternating, 3, epoch, record, epoch as usize).flip;
+    for record in 0..200 {
+        // The first epoch is that of a random flip.
+        assert_eq!(alternating(0, record), draw(Flip::Random, 3, 0, record, 0).flip);
+        for epoch in 0..5 {
+            assert_ne!(alternating(epoch, record), alternating(epoch + 1, record));
+        }
+        // Shifts are drawn in every epoch as they were.
+        let places = |flip| {
+            let Transform { top, left, .. } = draw(flip, 3, 4, record, 0);
+            (top, left)
+        };
+        assert_eq!(places(Flip::Alternating), places(Flip::Never));
+    }
+    let mirrored = |seed| -> Vec<bool> {
+        (0..200)
+            .map(|record| draw(Flip::Alternating, seed, 0, record, 0).flip)
+            .collect()
+    };
+    assert_ne!(mirrored(3), mirrored(4));
+    let random = |epoch| -> Vec<bool> {
+        (0..200)
+            .map(|record| draw(Flip::Random, 3, epoch, record, 0).flip)
+            .collect()
+    };
+    assert!(random(0).iter().zip(random(1)).any(|(one, next)| *one == next));
+}
+
+#[test]
 fn draws_are_uniform_over_the_whole_range() {
     let augmentation = Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 4,
         ..Augmentation::default()
     };
@@ -172,7 +208,7 @@ fn draws_are_uniform_over_the_whole_range() {
 #[test]
 fn switching_one_augmentation_leaves_the_others() {
     let all = Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 3,
         crop: Some(20),
         per_batch: false,
@@ -191,7 +227,7 @@ fn switching_one_augmentation_leaves_the_others() {
         let Transform { top, left, .. } = draw(&all);
         assert_eq!(
             draw(&Augmentation {
-                flip: false,
+                flip: Flip::Never,
                 ..all.clone()
             }),
             Transform { flip: false, top, left }
@@ -259,14 +295,30 @@ fn augmentations_that_do_not_fit_are_errors() {
 
 #[test]
 fn experiment_files_give_what_differs_from_none() {
-    let parse = |text| serde_json::from_str::<Augmentation>(text);
+    let parse = |text: &str| serde_json::from_str::<Augmentation>(text);
     assert_eq!(parse("{}").unwrap(), Augmentation::default());
     let expected = Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 4,
         crop: None,
         per_batch: false,
     };
     assert_eq!(parse(r#"{"flip": true, "shift": 4}"#).unwrap(), expected);
+    for (text, flip) in [
+        ("false", Flip::Never),
+        ("true", Flip::Random),
+        (r#""alternating""#, Flip::Alternating),
+    ] {
+        let file = format!(r#"{{"flip":{text}"#);
+        let augmentation = parse(&format!("{file}}}")).unwrap();
+        assert_eq!(augmentation.flip, flip);
+        let written = serde_json::to_string(&augmentation).unwrap();
+        assert!(written.contains(&file[1..]), "{written}");
+    }
+    let refusal = parse(r#"{"flip": "often"}"#).unwrap_err().to_string();
+    assert!(
+        refusal.contains(r#"expected true, false or "alternating""#),
+        "{refusal}"
+    );
     assert!(parse(r#"{"flop": true}"#).unwrap_err().to_string().contains("flop"));
 }

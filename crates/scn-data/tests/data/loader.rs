@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use scn_data::{Augmentation, Batch, DataError, ImageSet, Loader, MeanSubtraction, Normalization, epoch_order};
+use scn_data::{Augmentation, Batch, DataError, Flip, ImageSet, Loader, MeanSubtraction, Normalization, epoch_order};
 
 use crate::files::small_set;
 
@@ -15,7 +15,7 @@ fn normalization(set: &ImageSet) -> Normalization {
 
 fn all_augmentations() -> Augmentation {
     Augmentation {
-        flip: true,
+        flip: Flip::Random,
         shift: 2,
         crop: Some(4),
         per_batch: false,

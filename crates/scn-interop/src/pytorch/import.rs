@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use scn_data::{Augmentation, DatasetKind, Normalization};
+use scn_data::{Augmentation, DatasetKind, Flip, Normalization};
 use scn_models::{Model, ModelConfig, Network};
 
 use super::names::{is_ignored, published, spelling};
@@ -60,7 +60,7 @@ pub fn import(
         dataset,
         normalization,
         augmentation: Augmentation {
-            flip: true,
+            flip: Flip::Random,
             shift: 4,
             ..Augmentation::default()
         },

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use scn_data::Flip;
 use scn_keys::Table as _;
 use scn_models::Group;
 
@@ -36,7 +37,7 @@ impl ExperimentFile for Experiment {
         optimizer.decay_lambda1 |= !groups.contains(&Group::Sparsity);
         optimizer.decay_norm |= !groups.contains(&Group::Norm);
         let augment = &mut self.data.augment;
-        augment.per_batch &= augment.flip || augment.shift > 0 || augment.crop.is_some();
+        augment.per_batch &= augment.changes_images();
         if self.first_layer.dictionary.is_none() {
             self.first_layer = FirstLayerConfig::default();
         }
@@ -137,7 +138,16 @@ impl Checker<'_> {
                 format!("at most {}", crop - 1)
             })?;
         }
-        let changes = augment.flip || augment.shift > 0 || augment.crop.is_some();
+        let alternates = augment.flip == Flip::Alternating;
+        let with = "data.augment.per_batch mirrors all images of a batch alike, which is another one in each epoch";
+        self.fits(
+            "data.augment.flip",
+            "\"alternating\"",
+            !(alternates && augment.per_batch),
+            with,
+            || "true, or it without data.augment.per_batch".to_owned(),
+        )?;
+        let changes = augment.changes_images();
         let with = "no image is changed";
         self.fits(
             "data.augment.per_batch",

@@ -193,6 +193,11 @@ fn values_that_change_nothing_or_cannot_be_meant() {
             "x.toml:3:21: data.augment.per_batch: found true, but no image is changed; expected it with data.augment.flip, shift or crop only",
         ),
         (
+            data("augment = { flip = \"alternating\", per_batch = true }"),
+            &[],
+            "x.toml:3:20: data.augment.flip: found \"alternating\", but data.augment.per_batch mirrors all images of a batch alike, which is another one in each epoch; expected true, or it without data.augment.per_batch",
+        ),
+        (
             data("batch_size = 65\ntrain_images = 64"),
             &[],
             "x.toml:3:14: data.batch_size: found 65, but there are 64 images to train on; expected at most 64",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scn_data::DatasetKind;
+use scn_data::{DatasetKind, Flip};
 use scn_ops::DeviceRequest;
 use scn_train::{TrainConfig, Validation};
 
@@ -108,7 +108,16 @@ fn overrides_are_toml_or_stand_for_themselves() {
     assert_eq!(set(&["name=2nd-try"]).name, "2nd-try");
     assert_eq!(set(&["data.validation=5000"]).data.validation, Validation::Images(5000));
     assert_eq!(set(&["data.validation=0.2"]).data.validation, Validation::Fraction(0.2));
-    assert!(set(&["data.augment.flip=true"]).data.augment.flip);
+    for (value, flip) in [
+        ("false", Flip::Never),
+        ("true", Flip::Random),
+        ("alternating", Flip::Alternating),
+    ] {
+        let experiment = set(&[&format!("data.augment.flip={value}")]);
+        assert_eq!(experiment.data.augment.flip, flip);
+        let again = load(experiment.resolved_toml(), &[]).expect("an experiment");
+        assert_eq!(again.experiment, experiment);
+    }
     assert_eq!(
         set(&["train.optimizer.weight_decay=1e-4"]).train.optimizer.weight_decay,
         1e-4

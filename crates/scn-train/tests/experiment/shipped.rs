@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use scn_data::MeanSubtraction;
+use scn_data::{Flip, MeanSubtraction};
 use scn_models::{ModelConfig, NetworkConfig};
 use scn_train::{Experiment, Loaded, Validation};
 
@@ -69,7 +69,7 @@ fn the_published_plans_are_as_published() {
             assert_eq!((data.batch_size, data.validation), (batch, Validation::Images(0)));
             assert_eq!(
                 (data.augment.flip, data.augment.shift, data.augment.crop),
-                (true, shift, None)
+                (Flip::Random, shift, None)
             );
             assert_eq!(widths(&model), (width, 16));
             assert_eq!((train.epochs, train.optimizer.weight_decay), (200, decay));

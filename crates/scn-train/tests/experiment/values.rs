@@ -68,6 +68,11 @@ fn values_of_the_wrong_type() {
             r#"x.toml:3:11: data.augment: found "flip"; expected a table"#,
         ),
         (
+            data(r#"augment.flip = "often""#),
+            &[],
+            r#"x.toml:3:16: data.augment.flip: found "often"; expected true, false or "alternating""#,
+        ),
+        (
             data("augment.shift = 2.5"),
             &[],
             "x.toml:3:17: data.augment.shift: found 2.5; expected a whole number of pixels, at least 0 and smaller than the image",

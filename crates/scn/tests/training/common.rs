@@ -52,7 +52,7 @@ threads = 1
 "#;
 
 /// Parts of a recipe that [`SMALL`] leaves off.
-pub const RECIPE: [&str; 1] = ["train.ema.decay=0.9"];
+pub const RECIPE: [&str; 2] = ["train.ema.decay=0.9", "data.augment.flip=alternating"];
 
 /// A folder with an experiment file.
 pub struct Bench {
