@@ -1,4 +1,5 @@
-//! Augmentation of training images: horizontal flip, shift with zero padding, random crop.
+//! Augmentation of training images: horizontal flip, shift with zero padding, random crop, cutout (DeVries & Taylor,
+//! arXiv:1708.04552).
 //!
 //! What happens to an image depends on (seed, epoch, record) only; shared by a batch, on (seed, epoch, batch).
 //! All of it is one [`Transform`], a window into the normalised image. Outside the image the window reads 0, which
@@ -71,14 +72,20 @@ scn_keys::table! {
             "a whole number of pixels, at least 1 and not larger than the image",
             |&crop| crop >= 1,
         )),
+        /// Side of a square of zeros in training images, centred at any pixel, the mean being subtracted (cutout,
+        /// arXiv:1708.04552).
+        pub cutout: Option<usize> = unset("none").within(range(
+            "a whole number of pixels, at least 1 and not larger than the image",
+            |&side| side >= 1,
+        )),
         /// Change all images of a batch alike, as the paper does.
         pub per_batch: bool = default(false),
     }
 }
 
 /// A window into an image: output row y, column x reads the image at row `top + y`, column `left + x`, and 0 where
-/// that lies outside; the output is then mirrored if `flip` is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// that lies outside; the output is then mirrored if `flip` is set, and cut out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Transform {
     /// Mirror the window left to right.
     pub flip: bool,
@@ -86,6 +93,19 @@ pub struct Transform {
     pub top: isize,
     /// First column of the window.
     pub left: isize,
+    /// What is 0 in the output.
+    pub cutout: Option<Square>,
+}
+
+/// A square of pixels, of which some may lie outside the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Square {
+    /// Its first row.
+    pub top: isize,
+    /// Its first column.
+    pub left: isize,
+    /// Its side.
+    pub side: usize,
 }
 
 /// A stream's first word.
@@ -96,13 +116,13 @@ fn coin(stream: &mut ChaCha8Rng) -> bool {
 impl Augmentation {
     /// Whether it changes any image.
     pub fn changes_images(&self) -> bool {
-        self.flip != Flip::Never || self.shift > 0 || self.crop.is_some()
+        self.flip != Flip::Never || self.shift > 0 || self.crop.is_some() || self.cutout.is_some()
     }
 
     /// Shape `[c, h, w]` after augmentation of images of this shape.
     ///
     /// # Errors
-    /// [`DataError::Crop`] and [`DataError::Shift`] where they do not fit the images.
+    /// [`DataError::Crop`], [`DataError::Shift`] and [`DataError::Cutout`] where they do not fit the images.
     pub fn output_shape(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3], DataError> {
         let [height, width] = match self.crop {
             Some(crop) if crop == 0 || crop > height.min(width) => {
@@ -117,6 +137,11 @@ impl Augmentation {
                 height,
                 width,
             });
+        }
+        if let Some(side) = self.cutout
+            && !(1..=height.min(width)).contains(&side)
+        {
+            return Err(DataError::Cutout { side, height, width });
         }
         Ok([channels, height, width])
     }
@@ -135,6 +160,7 @@ impl Augmentation {
         record: u32,
         batch: usize,
     ) -> Result<Transform, DataError> {
+        let [_, height, width] = self.output_shape(shape)?;
         let [rows, columns] = self.margins(shape)?;
         let (purpose, item) = if self.per_batch {
             (Purpose::BatchAugmentation, batch as u64)
@@ -146,6 +172,16 @@ impl Augmentation {
         let mut offset = |bound| below(&mut stream, bound + 1) as isize;
         let (down, right) = (offset(2 * self.shift), offset(2 * self.shift));
         let (top, left) = (offset(rows), offset(columns));
+        let cutout = self.cutout.map(|side| {
+            // As in the authors' program the centre is a pixel of the image, so that squares may reach beyond.
+            let half = (side / 2) as isize;
+            let (row, column) = (offset(height - 1), offset(width - 1));
+            Square {
+                top: row - half,
+                left: column - half,
+                side,
+            }
+        });
         let shift = self.shift as isize;
         Ok(Transform {
             flip: match self.flip {
@@ -159,6 +195,7 @@ impl Augmentation {
             },
             top: top + down - shift,
             left: left + right - shift,
+            cutout,
         })
     }
 
@@ -172,6 +209,7 @@ impl Augmentation {
             flip: false,
             top: (rows / 2) as isize,
             left: (columns / 2) as isize,
+            cutout: None,
         })
     }
 
@@ -205,6 +243,15 @@ impl Transform {
                 output[columns.clone()].copy_from_slice(&image[start..start + columns.len()]);
                 if self.flip {
                     output.reverse();
+                }
+            }
+            if let Some(square) = self.cutout {
+                let within = |from: isize, length: usize| {
+                    let clamped = |place: isize| place.clamp(0, length as isize) as usize;
+                    clamped(from)..clamped(from + square.side as isize)
+                };
+                if within(square.top, to[1]).contains(&(row % to[1])) {
+                    output[within(square.left, to[2])].fill(0.0);
                 }
             }
         }

@@ -218,6 +218,16 @@ pub enum DataError {
         /// Image width.
         width: usize,
     },
+    /// A square cut out that is empty or larger than the image.
+    #[error("a cutout of {side}×{side} pixels does not fit images of {height}×{width}: choose 1 to {}", height.min(width))]
+    Cutout {
+        /// The side asked for, pixels.
+        side: usize,
+        /// Height after cropping.
+        height: usize,
+        /// Width after cropping.
+        width: usize,
+    },
     /// A batch size that gives no batches.
     #[error(
         "batches of {batch_size} images{} make no batch out of {images} images: choose 1 to {images}",

@@ -39,7 +39,7 @@ mod split;
 mod verify;
 mod whitening;
 
-pub use augmentation::{Augmentation, Flip, Transform};
+pub use augmentation::{Augmentation, Flip, Square, Transform};
 pub use catalogue::{DatasetKind, read};
 pub use corruption::cifar10_c::{find_cifar10_c, read_cifar10_c};
 pub use corruption::{Corruption, Noise, corrupt};

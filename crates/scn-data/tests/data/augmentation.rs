@@ -29,7 +29,13 @@ fn windows_equal_a_naive_copy() {
                 for flip in [false, true] {
                     // Whatever was in the output before must be gone.
                     let mut output = vec![f32::NAN; to.iter().product()];
-                    Transform { flip, top, left }.apply(&image, SHAPE, &mut output, to);
+                    Transform {
+                        flip,
+                        top,
+                        left,
+                        cutout: None,
+                    }
+                    .apply(&image, SHAPE, &mut output, to);
                     for (i, value) in output.into_iter().enumerate() {
                         let (channel, y, x) = (i / (to[1] * to[2]), i / to[2] % to[1], i % to[2]);
                         let column = if flip { to[2] - 1 - x } else { x };
@@ -52,6 +58,7 @@ fn a_flip_mirrors_left_to_right() {
         flip: true,
         top: 0,
         left: 0,
+        cutout: None,
     }
     .apply(&[1.0, 2.0, 3.0, 4.0], [1, 2, 2], &mut output, [1, 2, 2]);
     assert_eq!(output, [2.0, 1.0, 4.0, 3.0]);
@@ -64,6 +71,7 @@ fn draws_never_change() {
         flip: Flip::Random,
         shift: 4,
         crop: Some(32),
+        cutout: None,
         per_batch: false,
     };
     let draw =
@@ -73,7 +81,8 @@ fn draws_never_change() {
         Transform {
             flip: false,
             top: 7,
-            left: 1
+            left: 1,
+            cutout: None,
         }
     );
     assert_eq!(
@@ -81,7 +90,8 @@ fn draws_never_change() {
         Transform {
             flip: true,
             top: 7,
-            left: 1
+            left: 1,
+            cutout: None,
         }
     );
     assert_eq!(
@@ -89,7 +99,8 @@ fn draws_never_change() {
         Transform {
             flip: false,
             top: 10,
-            left: -1
+            left: -1,
+            cutout: None,
         }
     );
     let shared = Augmentation {
@@ -101,7 +112,8 @@ fn draws_never_change() {
         Transform {
             flip: true,
             top: 4,
-            left: 1
+            left: 1,
+            cutout: None,
         }
     );
 }
@@ -112,6 +124,7 @@ fn draws_depend_on_what_they_should() {
         flip: Flip::Random,
         shift: 4,
         crop: None,
+        cutout: None,
         per_batch: false,
     };
     let shared = Augmentation {
@@ -182,6 +195,47 @@ fn an_alternating_flip_is_drawn_once_and_mirrored_from_epoch_to_epoch() {
 }
 
 #[test]
+fn a_cutout_zeroes_a_square_around_any_pixel_and_leaves_the_rest() {
+    let with = |cutout| Augmentation {
+        flip: Flip::Random,
+        shift: 1,
+        crop: Some(5),
+        cutout,
+        per_batch: false,
+    };
+    let (image, to) = (numbered(SHAPE), [3, 5, 5]);
+    for side in 1..=5 {
+        let mut centres = [[false; 5]; 5];
+        for record in 0..1000 {
+            let draw = |cutout| with(cutout).draw(SHAPE, 1, 2, record, 0).unwrap();
+            let (cut, whole) = (draw(Some(side)), draw(None));
+            assert_eq!(
+                Transform { cutout: None, ..cut },
+                whole,
+                "the other draws are as they were"
+            );
+            let square = cut.cutout.unwrap();
+            assert_eq!(square.side, side);
+            let centre = [square.top, square.left].map(|from| (from + side as isize / 2) as usize);
+            centres[centre[0]][centre[1]] = true;
+            let apply = |transform: Transform| {
+                let mut output = vec![f32::NAN; 75];
+                transform.apply(&image, SHAPE, &mut output, to);
+                output
+            };
+            for (i, (found, before)) in apply(cut).into_iter().zip(apply(whole)).enumerate() {
+                let inside = |place: usize, from: isize| (from..from + side as isize).contains(&(place as isize));
+                let zero = inside(i / 5 % 5, square.top) && inside(i % 5, square.left);
+                assert_eq!(found, if zero { 0.0 } else { before }, "{square:?}, value {i}");
+            }
+        }
+        assert_eq!(centres, [[true; 5]; 5]);
+    }
+    let evaluation = with(Some(3)).centre(SHAPE).unwrap();
+    assert_eq!((evaluation.flip, evaluation.cutout), (false, None));
+}
+
+#[test]
 fn draws_are_uniform_over_the_whole_range() {
     let augmentation = Augmentation {
         flip: Flip::Random,
@@ -211,6 +265,7 @@ fn switching_one_augmentation_leaves_the_others() {
         flip: Flip::Random,
         shift: 3,
         crop: Some(20),
+        cutout: None,
         per_batch: false,
     };
     for record in 0..32 {
@@ -230,7 +285,12 @@ fn switching_one_augmentation_leaves_the_others() {
                 flip: Flip::Never,
                 ..all.clone()
             }),
-            Transform { flip: false, top, left }
+            Transform {
+                flip: false,
+                top,
+                left,
+                cutout: None,
+            }
         );
     }
 }
@@ -245,7 +305,7 @@ fn a_random_crop_stays_inside_and_evaluation_takes_the_centre() {
     assert_eq!(augmentation.output_shape(shape).unwrap(), [1, 5, 5]);
     let mut seen = [[false; 7]; 4];
     for record in 0..2000 {
-        let Transform { flip, top, left } = augmentation.draw(shape, 0, 0, record, 0).unwrap();
+        let Transform { flip, top, left, .. } = augmentation.draw(shape, 0, 0, record, 0).unwrap();
         assert!(!flip);
         seen[top as usize][left as usize] = true;
     }
@@ -255,7 +315,8 @@ fn a_random_crop_stays_inside_and_evaluation_takes_the_centre() {
         Transform {
             flip: false,
             top: 1,
-            left: 3
+            left: 3,
+            cutout: None,
         }
     );
 }
@@ -282,6 +343,17 @@ fn augmentations_that_do_not_fit_are_errors() {
             format!("a crop of {side}×{side} pixels does not fit images of 8×9: choose 1 to 8")
         );
     }
+    let cutout = |side| Augmentation {
+        cutout: Some(side),
+        ..crop(6)
+    };
+    assert!(cutout(6).output_shape([1, 8, 9]).is_ok());
+    for side in [0, 7] {
+        assert_eq!(
+            cutout(side).output_shape([1, 8, 9]).unwrap_err().to_string(),
+            format!("a cutout of {side}×{side} pixels does not fit images of 6×6: choose 1 to 6")
+        );
+    }
     let both = Augmentation { shift: 5, ..crop(5) };
     assert!(matches!(
         both.output_shape([1, 8, 9]),
@@ -301,6 +373,7 @@ fn experiment_files_give_what_differs_from_none() {
         flip: Flip::Random,
         shift: 4,
         crop: None,
+        cutout: None,
         per_batch: false,
     };
     assert_eq!(parse(r#"{"flip": true, "shift": 4}"#).unwrap(), expected);

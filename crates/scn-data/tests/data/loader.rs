@@ -18,6 +18,7 @@ fn all_augmentations() -> Augmentation {
         flip: Flip::Random,
         shift: 2,
         crop: Some(4),
+        cutout: Some(3),
         per_batch: false,
     }
 }

@@ -126,6 +126,15 @@ impl Checker<'_> {
         let shift = data.augment.shift;
         self.fits("data.augment.shift", shift, shift < side, &has, || {
             format!("at most {}", side - 1)
+        })?;
+        let [_, height, width] = data.image_shape();
+        let side = height.min(width);
+        let Some(cutout) = data.augment.cutout else {
+            return Ok(());
+        };
+        let has = format!("the images that are trained on are {height}×{width}");
+        self.fits("data.augment.cutout", cutout, cutout <= side, &has, || {
+            format!("at most {side}")
         })
     }
 
@@ -154,7 +163,7 @@ impl Checker<'_> {
             true,
             changes || !augment.per_batch,
             with,
-            || "it with data.augment.flip, shift or crop only".to_owned(),
+            || "it with data.augment.flip, shift, crop or cutout only".to_owned(),
         )
     }
 

@@ -50,6 +50,16 @@ fn values_that_do_not_go_together() {
             "x.toml:3:17: data.augment.shift: found 32, but the images of cifar10 are 32×32; expected at most 31",
         ),
         (
+            data("augment.cutout = 33"),
+            &[],
+            "x.toml:3:18: data.augment.cutout: found 33, but the images that are trained on are 32×32; expected at most 32",
+        ),
+        (
+            data("augment = { crop = 16, cutout = 17 }"),
+            &[],
+            "x.toml:3:33: data.augment.cutout: found 17, but the images that are trained on are 16×16; expected at most 16",
+        ),
+        (
             model("classes = 100"),
             &[],
             "x.toml:5:11: model.classes: found 100, but cifar10 has 10 classes; expected 10",
@@ -190,7 +200,7 @@ fn values_that_change_nothing_or_cannot_be_meant() {
         (
             data("augment.per_batch = true"),
             &[],
-            "x.toml:3:21: data.augment.per_batch: found true, but no image is changed; expected it with data.augment.flip, shift or crop only",
+            "x.toml:3:21: data.augment.per_batch: found true, but no image is changed; expected it with data.augment.flip, shift, crop or cutout only",
         ),
         (
             data("augment = { flip = \"alternating\", per_batch = true }"),
@@ -238,6 +248,7 @@ fn values_that_change_nothing_or_cannot_be_meant() {
         (data("augment = { crop = 16, shift = 15, per_batch = true }"), &[][..]),
         (data("batch_size = 64\ntrain_images = 64"), &[]),
         (data("train_images = 64"), &[]),
+        (data("augment = { cutout = 32, per_batch = true }"), &[]),
         (
             model(""),
             &["train.optimizer.decay_lambda1=false", "train.optimizer.decay_norm=true"],

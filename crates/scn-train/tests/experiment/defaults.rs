@@ -79,6 +79,7 @@ fn every_key_is_documented_with_its_true_default() {
         "data.train_images",
         "data.test_images",
         "data.augment.crop",
+        "data.augment.cutout",
         "train.clip_norm",
     ];
     for path in unset {

@@ -21,7 +21,7 @@ fn every_value_can_be_written_out_and_read_again() {
         test_images = 100
         mean = "per-pixel"
         divide = true
-        augment = { flip = true, shift = 12, crop = 64, per_batch = true }
+        augment = { flip = true, shift = 12, crop = 64, cutout = 16, per_batch = true }
         [model]
         kind = "scn"
         width = 4

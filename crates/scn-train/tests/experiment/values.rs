@@ -290,6 +290,11 @@ fn values_out_of_range() {
             "x.toml:6:10: train.epochs: found 1000001; expected a whole number from 1 to 1000000",
         ),
         (
+            data("augment.cutout = 0"),
+            &[],
+            "x.toml:3:18: data.augment.cutout: found 0; expected a whole number of pixels, at least 1 and not larger than the image",
+        ),
+        (
             model("[train.ema]\ndecay = 1.0"),
             &[],
             "x.toml:6:9: train.ema.decay: found 1; expected a number from 0 to below 1",

@@ -52,7 +52,11 @@ threads = 1
 "#;
 
 /// Parts of a recipe that [`SMALL`] leaves off.
-pub const RECIPE: [&str; 2] = ["train.ema.decay=0.9", "data.augment.flip=alternating"];
+pub const RECIPE: [&str; 3] = [
+    "train.ema.decay=0.9",
+    "data.augment.flip=alternating",
+    "data.augment.cutout=3",
+];
 
 /// A folder with an experiment file.
 pub struct Bench {
