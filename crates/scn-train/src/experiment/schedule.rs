@@ -9,6 +9,8 @@
 //! - `cosine`: η' + ½ (η − η') (1 + cos π (t − w)/(SE − w)) with η' = `final_learning_rate`, PyTorch's
 //!   `CosineAnnealingLR` at the start of each epoch, and interpolated between (Loshchilov & Hutter,
 //!   arXiv:1608.03983);
+//! - `linear`: η' + (η − η') (1 − p) with p = (t − w)/(SE − w), and η' as above;
+//! - `rex`: η' + (η − η') (1 − p)/(1 − p/2) (Chen, Wolfe & Kyrillidis, arXiv:2107.04197);
 //! - `one-cycle`: from η / `initial_divisor` up to η and down to η / (`initial_divisor` `final_divisor`), PyTorch's
 //!   `OneCycleLR` in two phases (Smith & Topin, arXiv:1708.07120), but the momentum stays as it is.
 
@@ -25,6 +27,10 @@ scn_keys::names! {
         Milestones = "milestones",
         /// Half a cosine wave down.
         Cosine = "cosine",
+        /// A straight line down.
+        Linear = "linear",
+        /// Slowly at first and steeply at the end (REX, arXiv:2107.04197).
+        Rex = "rex",
         /// Up to the learning rate of the optimiser and down to almost 0.
         OneCycle = "one-cycle",
     }
@@ -41,8 +47,16 @@ scn_keys::names! {
 }
 
 /// The kinds that rise in a line first.
-fn ramped() -> [&'static str; 3] {
-    [ScheduleKind::Constant, ScheduleKind::Milestones, ScheduleKind::Cosine].map(ScheduleKind::name)
+fn ramped() -> impl Iterator<Item = &'static str> {
+    [ScheduleKind::Constant, ScheduleKind::Milestones]
+        .map(ScheduleKind::name)
+        .into_iter()
+        .chain(falling())
+}
+
+/// The kinds that fall to a final learning rate.
+fn falling() -> [&'static str; 3] {
+    [ScheduleKind::Cosine, ScheduleKind::Linear, ScheduleKind::Rex].map(ScheduleKind::name)
 }
 
 fn one_cycle() -> [&'static str; 1] {
@@ -67,9 +81,8 @@ scn_keys::table! {
         /// What the learning rate is multiplied by at each milestone.
         pub factor: Option<f64> = of_kinds([ScheduleKind::Milestones.name()], Some(0.1))
             .within(between_zero_and_one()),
-        /// Where the cosine ends.
-        pub final_learning_rate: Option<f64> = of_kinds([ScheduleKind::Cosine.name()], Some(0.0))
-            .within(finite_at_least(0.0)),
+        /// Where cosine, linear and rex end.
+        pub final_learning_rate: Option<f64> = of_kinds(falling(), Some(0.0)).within(finite_at_least(0.0)),
         /// The part of all steps over which the learning rate rises.
         pub peak_fraction: Option<f64> = of_kinds(one_cycle(), Some(0.3)).within(between_zero_and_one()),
         /// The form of both slopes.
@@ -124,6 +137,8 @@ impl Schedule {
             let start = config.warmup_start.unwrap_or_default();
             return peak * (start + (1.0 - start) * (step as f64 / warmup as f64));
         }
+        let progress = (step - warmup) as f64 / (steps - warmup) as f64;
+        let last = config.final_learning_rate.unwrap_or_default();
         match config.kind {
             ScheduleKind::Constant => peak,
             ScheduleKind::Milestones => {
@@ -136,10 +151,9 @@ impl Schedule {
                     .count();
                 peak * config.factor.unwrap_or_default().powi(reached as i32)
             }
-            ScheduleKind::Cosine => {
-                let progress = (step - warmup) as f64 / (steps - warmup) as f64;
-                cosine(peak, config.final_learning_rate.unwrap_or_default(), progress)
-            }
+            ScheduleKind::Cosine => cosine(peak, last, progress),
+            ScheduleKind::Linear => linear(peak, last, progress),
+            ScheduleKind::Rex => linear(peak, last, 1.0 - (1.0 - progress) / (1.0 - 0.5 * progress)),
             ScheduleKind::OneCycle => self.one_cycle(step, steps),
         }
     }
@@ -150,8 +164,8 @@ impl Schedule {
         let initial = peak / config.initial_divisor.unwrap_or(1.0);
         let last = initial / config.final_divisor.unwrap_or(1.0);
         let between = match config.anneal {
-            Some(Anneal::Linear) => |from: f64, to: f64, progress: f64| from + (to - from) * progress,
-            _ => cosine,
+            Some(Anneal::Linear) => linear,
+            Some(Anneal::Cosine) | None => cosine,
         };
         let step = step as f64;
         // As in PyTorch the peak may lie between two steps, and before the first one where steps are few.
@@ -162,6 +176,11 @@ impl Schedule {
             between(peak, last, (step - peak_step) / ((steps - 1) as f64 - peak_step))
         }
     }
+}
+
+/// A straight line from `from` at progress 0 to `to` at progress 1.
+fn linear(from: f64, to: f64, progress: f64) -> f64 {
+    from + (to - from) * progress
 }
 
 /// Half a cosine wave from `from` at progress 0 to `to` at progress 1.
@@ -262,6 +281,43 @@ mod tests {
     }
 
     #[test]
+    fn linear_and_rex_fall_to_the_final_rate_after_the_warm_up() {
+        let of = |kind| {
+            schedule(kind, |config| {
+                config.warmup_epochs = Some(1);
+                config.warmup_start = Some(0.5);
+                config.final_learning_rate = Some(0.1);
+            })
+        };
+        // Warm-up of 4 steps, then 8 steps: 0.1 + 1.0 (1 − p) at p = 0, 1/4, 1/2 and 7/8.
+        let linear = Schedule::new(&of(ScheduleKind::Linear), 1.1, 3);
+        let expected = [
+            (0, 0.55),
+            (2, 0.825),
+            (4, 1.1),
+            (6, 0.85),
+            (8, 0.6),
+            (11, 0.225),
+            (50, 0.225),
+        ];
+        assert_rates(&linear, 4, &expected);
+        // (1 − p)/(1 − p/2) is 1, 6/7, 2/3 and 2/9 there.
+        let rex = Schedule::new(&of(ScheduleKind::Rex), 1.1, 3);
+        let expected = [
+            (0, 0.55),
+            (2, 0.825),
+            (4, 1.1),
+            (6, 0.1 + 6.0 / 7.0),
+            (8, 0.1 + 2.0 / 3.0),
+            (11, 0.1 + 2.0 / 9.0),
+            (50, 0.1 + 2.0 / 9.0),
+        ];
+        assert_rates(&rex, 4, &expected);
+        let plain = Schedule::new(&schedule(ScheduleKind::Rex, |_| ()), 0.3, 1);
+        assert_rates(&plain, 3, &[(0, 0.3), (1, 0.24), (2, 0.15)]);
+    }
+
+    #[test]
     fn one_cycle_is_that_of_pytorch() {
         // OneCycleLR(max_lr=1, total_steps=20, pct_start=0.3): rises over steps 0..5, falls over 5..19.
         let config = schedule(ScheduleKind::OneCycle, |_| ());
@@ -291,12 +347,7 @@ mod tests {
 
     #[test]
     fn few_steps_give_finite_rates() {
-        for kind in [
-            ScheduleKind::Constant,
-            ScheduleKind::Milestones,
-            ScheduleKind::Cosine,
-            ScheduleKind::OneCycle,
-        ] {
+        for &kind in ScheduleKind::ALL {
             let config = schedule(kind, |_| ());
             for (epochs, steps_per_epoch) in [(1, 1), (2, 1), (1, 3), (10, 1)] {
                 for step in 0..=epochs * steps_per_epoch {

@@ -162,6 +162,16 @@ fn values_that_do_not_go_together() {
             r#"x.toml:7:10: train.schedule.factor: found 0.2, but train.schedule.kind is "cosine"; expected it with train.schedule.kind = "milestones" only"#,
         ),
         (
+            model("[train.schedule]\nkind = \"rex\"\nfinal_learning_rate = 0.2"),
+            &[],
+            "x.toml:7:23: train.schedule.final_learning_rate: found 0.2, but train.optimizer.learning_rate is 0.1; expected at most 0.1",
+        ),
+        (
+            model("[train.schedule]\nkind = \"linear\"\nmilestones = [80]"),
+            &[],
+            r#"x.toml:7:14: train.schedule.milestones: found [80], but train.schedule.kind is "linear"; expected it with train.schedule.kind = "milestones" only"#,
+        ),
+        (
             model("[train.schedule]\nkind = \"cosine\"\nfinal_learning_rate = 0.2"),
             &[],
             "x.toml:7:23: train.schedule.final_learning_rate: found 0.2, but train.optimizer.learning_rate is 0.1; expected at most 0.1",
@@ -169,7 +179,7 @@ fn values_that_do_not_go_together() {
         (
             model("[train.schedule]\nkind = \"one-cycle\"\nwarmup_epochs = 5"),
             &[],
-            r#"x.toml:7:17: train.schedule.warmup_epochs: found 5, but train.schedule.kind is "one-cycle"; expected it with train.schedule.kind = "constant" or "milestones" or "cosine" only"#,
+            r#"x.toml:7:17: train.schedule.warmup_epochs: found 5, but train.schedule.kind is "one-cycle"; expected it with train.schedule.kind = "constant" or "milestones" or "cosine" or "linear" or "rex" only"#,
         ),
         (
             model("[train.schedule]\nkind = \"cosine\"\nanneal = \"linear\""),

@@ -65,6 +65,8 @@ fn every_key_is_documented_with_its_true_default() {
         model("[train.schedule]\nkind = \"milestones\"\nmilestones = [80]"),
         model("[train.schedule]\nkind = \"cosine\""),
         model("[train.schedule]\nkind = \"one-cycle\""),
+        model("[train.schedule]\nkind = \"linear\""),
+        model("[train.schedule]\nkind = \"rex\""),
         model("[train.ema]\n"),
         model("[model.csc.implicit]\n").replace("\"scn\"", "\"sdnet18-all\""),
         model("[model.equilibrium.phantom]\n").replace("\"scn\"", "\"mdeq-small\""),

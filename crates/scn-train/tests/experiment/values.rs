@@ -146,7 +146,7 @@ fn names_that_do_not_exist() {
         (
             model("[train.schedule]\nkind = \"onecycle\""),
             &[],
-            r#"x.toml:6:8: train.schedule.kind: found "onecycle"; expected one of `constant`, `milestones`, `cosine`, `one-cycle`; did you mean `one-cycle`?"#,
+            r#"x.toml:6:8: train.schedule.kind: found "onecycle"; expected one of `constant`, `milestones`, `cosine`, `linear`, `rex`, `one-cycle`; did you mean `one-cycle`?"#,
         ),
         (
             model("[train.schedule]\nkind = \"one-cycle\"\nanneal = \"cos\""),

@@ -52,10 +52,11 @@ threads = 1
 "#;
 
 /// Parts of a recipe that [`SMALL`] leaves off.
-pub const RECIPE: [&str; 3] = [
+pub const RECIPE: [&str; 4] = [
     "train.ema.decay=0.9",
     "data.augment.flip=alternating",
     "data.augment.cutout=3",
+    "train.schedule.kind=rex",
 ];
 
 /// A folder with an experiment file.
