@@ -7,7 +7,7 @@ use scn_interop::pytorch::Imported;
 use scn_interop::tensors::{self, Arrays, to_safetensors};
 use scn_models::{Model, ModelConfig};
 use scn_train::checkpoint::{self, Checkpoint, Description, State};
-use scn_train::{DataConfig, Validation, holds_run};
+use scn_train::{DataConfig, TestTime, Validation, holds_run};
 use sha2::{Digest, Sha256};
 
 use crate::StudyError;
@@ -101,6 +101,7 @@ pub fn imported(network: Imported) -> Checkpoint {
             },
             seed: 0,
             normalization: network.normalization,
+            test_time: TestTime::None,
         },
         origin: None,
     }

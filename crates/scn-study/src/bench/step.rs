@@ -10,7 +10,7 @@ use scn_interop::tensors::{self, Arrays};
 use scn_models::{CodingReport, Model, Network, Pass, TrainingStep};
 use scn_ops::{describe, has_tile_kernels};
 use scn_solver::profile::{self, Part, Profile, Spent};
-use scn_train::{Collector, Evaluator, Experiment, Learner, Splits, Sums, TrainError, images, peak_memory};
+use scn_train::{Collector, Evaluator, Experiment, Learner, Splits, Sums, TestTime, TrainError, images, peak_memory};
 use serde::Serialize;
 
 use super::measure::{Peak, Repeated, iterations_and_residuals, quantile, synchronize};
@@ -286,7 +286,7 @@ impl Bench {
     /// Images per second of evaluation.
     fn evaluate(&self, model: &Model, steps: usize) -> Repeated {
         let mut batches = Endless::new(&self.splits.test, self.experiment.data.batch_size);
-        let mut evaluator = Evaluator::new(model, self.classes, &self.device);
+        let mut evaluator = Evaluator::new(model, self.classes, TestTime::None, &self.device);
         let mut seconds = Vec::new();
         for _ in 0..WARM_UP + steps {
             let started = Instant::now();

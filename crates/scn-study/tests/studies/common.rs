@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use scn_data::{DatasetKind, Normalization};
 use scn_interop::tensors::{Arrays, from_module};
 use scn_models::{Model, ModelConfig};
-use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
+use scn_train::{DataConfig, TestTime};
 
 /// A checkpoint of an untrained network for the digits.
 pub fn checkpoint(kind: &str, seed: u64) -> Checkpoint {
@@ -24,6 +24,7 @@ pub fn checkpoint(kind: &str, seed: u64) -> Checkpoint {
             },
             seed,
             normalization: Normalization::given([1, 8, 8], 16, vec![0.5], vec![0.25]).unwrap(),
+            test_time: TestTime::None,
         },
         origin: None,
     }

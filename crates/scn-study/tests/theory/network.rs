@@ -10,7 +10,7 @@ use scn_study::theory::dictionary::{self, study as study_file};
 use scn_study::theory::network::{Options, Report, Subject, study};
 use scn_study::{StudyError, Trained};
 use scn_train::checkpoint::{Checkpoint, Description, State};
-use scn_train::{DataConfig, EvaluationSplit, Splits, images};
+use scn_train::{DataConfig, EvaluationSplit, Splits, TestTime, images};
 
 const OPTIONS: Options = Options { noise: 0.05, seed: 3 };
 
@@ -44,6 +44,7 @@ fn configured(config: ModelConfig, change: impl FnOnce(&mut Arrays)) -> Checkpoi
             data,
             seed: 1,
             normalization,
+            test_time: TestTime::None,
         },
         origin: None,
     }

@@ -10,6 +10,8 @@ use serde::Serialize;
 use crate::engine::loss::{Counts, cross_entropy, predictions};
 use crate::engine::statistics::{BackwardFigures, Collector, Figures, Sums};
 use crate::engine::stop::StopFlag;
+use crate::engine::test_time::{View, views};
+use crate::experiment::TestTime;
 use crate::tensors::floats;
 
 /// What an evaluation finds.
@@ -33,16 +35,18 @@ impl Evaluation {
     }
 }
 
-/// Evaluates `model`, which must be without autodiff, on `device`. Returns `None` where `stop` was set on the way.
+/// Evaluates `model`, which must be without autodiff, on `device`, by the mean of the logits of the views of each image. What
+/// the layers report is of the images themselves. Returns `None` where `stop` was set on the way.
 pub fn evaluate(
     model: &impl Network,
     loader: &Loader,
     classes: usize,
+    test_time: TestTime,
     device: &Device,
     stop: &StopFlag,
 ) -> Option<Evaluation> {
     let started = Instant::now();
-    let mut evaluator = Evaluator::new(model, classes, device);
+    let mut evaluator = Evaluator::new(model, classes, test_time, device);
     for batch in loader.epoch(0, 0) {
         if stop.signal().is_some() {
             return None;
@@ -88,16 +92,18 @@ pub fn backward_figures(model: &impl Network, loader: &Loader, device: &Device) 
 pub struct Evaluator<'a, N> {
     model: &'a N,
     device: &'a Device,
+    views: Vec<View>,
     collector: Collector,
     confusion: Vec<Vec<usize>>,
 }
 
 impl<'a, N: Network> Evaluator<'a, N> {
     /// Of `model`, which must be without autodiff, on `device`.
-    pub fn new(model: &'a N, classes: usize, device: &'a Device) -> Self {
+    pub fn new(model: &'a N, classes: usize, test_time: TestTime, device: &'a Device) -> Self {
         Self {
             model,
             device,
+            views: views(test_time),
             collector: Collector::new(Sums::default()),
             confusion: vec![vec![0; classes]; classes],
         }
@@ -105,8 +111,21 @@ impl<'a, N: Network> Evaluator<'a, N> {
 
     /// Adds a batch.
     pub fn add(&mut self, batch: &Batch) {
-        let Output { logits, codes, .. } = self.model.forward(images(batch, self.device), &Pass::EVALUATION);
-        let logits = host(logits);
+        let forward = |batch: &Batch| {
+            let Output { logits, codes, .. } = self.model.forward(images(batch, self.device), &Pass::EVALUATION);
+            (host(logits), codes)
+        };
+        let (mut logits, codes) = forward(batch);
+        if let [own, others @ ..] = &self.views[..]
+            && !others.is_empty()
+        {
+            logits.iter_mut().for_each(|logit| *logit *= own.weight);
+            for view in others {
+                let (of_view, _) = forward(&view.of(batch));
+                let pairs = logits.iter_mut().zip(of_view);
+                pairs.for_each(|(mean, logit)| *mean += view.weight * logit);
+            }
+        }
         self.collector.add(&Counts::of(&logits, &batch.labels, 0.0), codes);
         for (&label, prediction) in batch.labels.iter().zip(predictions(&logits, self.confusion.len())) {
             self.confusion[label as usize][prediction] += 1;

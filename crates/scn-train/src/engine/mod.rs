@@ -12,4 +12,5 @@ pub(crate) mod splits;
 pub(crate) mod start;
 pub(crate) mod statistics;
 pub(crate) mod stop;
+pub(crate) mod test_time;
 pub(crate) mod trainer;

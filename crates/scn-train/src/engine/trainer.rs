@@ -18,7 +18,7 @@ use crate::engine::splits::Splits;
 use crate::engine::start::{Start, classes};
 use crate::engine::statistics::{Collector, Figures};
 use crate::engine::stop::StopFlag;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, TestTime};
 use crate::runs::checkpoint::{self, BEST, Checkpoint, CheckpointError, Description, Found, LAST, Origin, State};
 use crate::runs::folder::RunFolder;
 use crate::tensors;
@@ -139,6 +139,7 @@ impl Trainer {
                     &self.learner.evaluated(),
                     loader,
                     classes(&self.experiment),
+                    TestTime::None,
                     &device,
                     &self.stop,
                 );
@@ -278,6 +279,7 @@ impl Trainer {
                 data: self.experiment.data.clone(),
                 seed: self.experiment.seed,
                 normalization: self.splits.normalization.clone(),
+                test_time: self.experiment.run.test_time,
             },
             origin: Some(self.origin.clone()),
         };
@@ -299,6 +301,7 @@ impl Trainer {
             &model,
             &self.splits.test,
             classes(&self.experiment),
+            self.experiment.run.test_time,
             &device,
             &self.stop,
         );

@@ -33,7 +33,7 @@ scn_keys::required_table! {
         pub first_layer: FirstLayerConfig = table(),
         /// The training.
         pub train: TrainConfig = table(),
-        /// The machine and the files; changes no result but for rounding.
+        /// The machine, the files and the test; all but the last change no result but for rounding.
         pub run: RunConfig = table(),
     }
 }

@@ -33,7 +33,7 @@ pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use places::Places;
 pub use print::resolved_toml;
 pub use reference::{reference, reference_of};
-pub use run::RunConfig;
+pub use run::{RunConfig, TestTime};
 pub use same_training::same_training;
 pub use schedule::{Anneal, Schedule, ScheduleConfig, ScheduleKind};
 pub use train::{EmaConfig, TrainConfig};

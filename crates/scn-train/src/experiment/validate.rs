@@ -45,7 +45,7 @@ impl ExperimentFile for Experiment {
     }
 
     fn is_of_the_machine(key: &str) -> bool {
-        ["name", "data.dir"].contains(&key) || key.starts_with("run.")
+        ["name", "data.dir"].contains(&key) || key.starts_with("run.") && key != "run.test_time"
     }
 
     fn check_effects(&self, places: &Places) -> Result<(), ExperimentError> {

@@ -7,7 +7,7 @@ use scn_data::{DatasetKind, MeanSubtraction};
 use scn_models::{ModelKind, NetworkConfig, SolverConfig};
 use scn_ops::DeviceRequest;
 use scn_solver::SolverOptions;
-use scn_train::{Experiment, ScheduleKind, Validation, keys};
+use scn_train::{Experiment, ScheduleKind, TestTime, Validation, keys};
 
 use crate::common::{experiment, leaves, load, model};
 
@@ -56,6 +56,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
         (run.device, run.threads, run.checkpoint_every, run.checkpoint_minutes),
         (DeviceRequest::Auto, 0, 1, 10.0)
     );
+    assert_eq!(run.test_time, TestTime::None);
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn every_value_can_be_written_out_and_read_again() {
         threads = 3
         checkpoint_every = 10
         checkpoint_minutes = 2.5
+        test_time = "flip-shift"
     "#;
     let schedules = [
         "{ kind = \"cosine\", final_learning_rate = 1e-3, warmup_epochs = 2 }",

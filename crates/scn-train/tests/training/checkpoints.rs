@@ -11,7 +11,7 @@ use scn_data::ImageSet;
 use scn_models::Model;
 use scn_train::checkpoint::{self, Checkpoint, Description, Origin, State, TrainingImages};
 use scn_train::tensors::{Array, Arrays, from_module, into_module};
-use scn_train::{Optimizer, OptimizerConfig, Splits};
+use scn_train::{Optimizer, OptimizerConfig, Splits, TestTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -90,6 +90,7 @@ fn example(step: usize) -> Checkpoint {
         data: experiment.data,
         seed: 7,
         normalization: splits.normalization,
+        test_time: TestTime::None,
     };
     Checkpoint {
         model: arrays,

@@ -10,3 +10,4 @@ mod losses;
 mod optimizer;
 mod run_folder;
 mod statistics;
+mod test_time;

@@ -9,7 +9,9 @@ use scn_ops::DeviceRequest;
 use scn_solver::Method;
 use scn_study::Trained;
 use scn_train::checkpoint::Checkpoint;
-use scn_train::{BackwardFigures, CodeFigures, Evaluation, EvaluationSplit, Splits, backward_figures, evaluate};
+use scn_train::{
+    BackwardFigures, CodeFigures, Evaluation, EvaluationSplit, Splits, TestTime, backward_figures, evaluate,
+};
 use serde::Serialize;
 
 use crate::arguments::{device_name, one_of};
@@ -24,7 +26,8 @@ Examples:
   scn eval runs/first/checkpoints/last --split validation
   scn eval runs/first --solver fista --tolerance 1e-6 --json
 
-Of a run, the best checkpoint is evaluated, or the last where there is no best.")]
+Of a run, the best checkpoint is evaluated, or the last where there is no best; by the mean of the
+views of each image where the run has run.test_time.")]
 pub(crate) struct Args {
     /// Folder of a run or of one of its checkpoints
     #[arg(value_name = "RUN_OR_CHECKPOINT")]
@@ -61,6 +64,8 @@ struct Report<'a> {
     checkpoint: String,
     split: &'static str,
     epoch: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_time: Option<&'static str>,
     classes: &'a [&'a str],
     #[serde(flatten)]
     evaluation: &'a Evaluation,
@@ -107,7 +112,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let differentiable = device.clone().autodiff();
     let network = trained.network(&config, loader.image_shape(), &differentiable)?;
     let model = network.valid();
-    let Some(mut evaluation) = evaluate(&model, &loader, classes, &device, &stop) else {
+    let Some(mut evaluation) = evaluate(&model, &loader, classes, description.test_time, &device, &stop) else {
         return Ok(exit::stopped(stop.signal().unwrap_or_default()));
     };
     // Evaluation has no backward pass: one batch shows what training's would do with these weights.
@@ -119,6 +124,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         checkpoint: trained.path.display().to_string(),
         split: args.split.name(),
         epoch: state.epoch,
+        test_time: (description.test_time != TestTime::None).then(|| description.test_time.name()),
         classes: info.class_names,
         images_per_second: evaluation.images_per_second(),
         evaluation: &evaluation,
@@ -154,6 +160,9 @@ fn table(report: &Report) -> String {
         // A hundred columns fit no terminal: --json has them all.
         let row: String = row.iter().take(20).map(|count| format!("{count:5}")).collect();
         lines.push(format!("{label:>3} {name:<16} {accuracy} %  {row}"));
+    }
+    if let Some(views) = report.test_time {
+        lines.insert(2, format!("views       {views}"));
     }
     if !figures.layers.is_empty() {
         lines.push("\nlayer                iterations   KKT mean    KKT max   active   lambda1   unused atoms".into());

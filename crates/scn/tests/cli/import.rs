@@ -10,8 +10,8 @@ use safetensors::{Dtype, SafeTensors};
 use scn_data::{DatasetKind, Normalization};
 use scn_interop::tensors::{Arrays, from_module, from_safetensors, to_safetensors};
 use scn_models::{Model, ModelConfig};
-use scn_train::DataConfig;
 use scn_train::checkpoint::{Checkpoint, Description, State};
+use scn_train::{DataConfig, TestTime};
 
 use crate::common::{refused, root, succeed};
 
@@ -63,6 +63,7 @@ fn save_checkpoint(kind: &str, path: &Path) {
             data: DataConfig::new(DatasetKind::Cifar10),
             seed: 1,
             normalization: Normalization::given([3, 32, 32], 255, vec![0.5; 3], vec![0.25; 3]).unwrap(),
+            test_time: TestTime::None,
         },
         origin: None,
     };

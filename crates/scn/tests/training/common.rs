@@ -52,11 +52,12 @@ threads = 1
 "#;
 
 /// Parts of a recipe that [`SMALL`] leaves off.
-pub const RECIPE: [&str; 4] = [
+pub const RECIPE: [&str; 5] = [
     "train.ema.decay=0.9",
     "data.augment.flip=alternating",
     "data.augment.cutout=3",
     "train.schedule.kind=rex",
+    "run.test_time=flip-shift",
 ];
 
 /// A folder with an experiment file.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::{Bench, RECIPE, SIGKILL, assert_same, metrics, reference, result, with};
-use crate::signals::{SIGINT, SIGTERM, signal, wait_for};
+use crate::signals::{SIGINT, SIGTERM, signal, text, wait_for};
 
 /// Uniform numbers from 0 to 1 (SplitMix64).
 struct Random(u64);
@@ -190,6 +190,30 @@ fn the_average_is_what_is_tested_and_evaluated() {
         .iter()
         .find(|(name, _)| name == "checkpoints/last/model.safetensors");
     assert!(weights.unwrap().1 == unaveraged);
+}
+
+#[test]
+fn views_are_of_the_test_and_of_eval_alone() {
+    let bench = Bench::new();
+    let sets = ["run.test_time=flip"];
+    bench.finish(&with(&["--out", "run"], &sets));
+    let (reference, _) = reference();
+    let found = metrics(&bench.path("run"));
+    for (line, plain) in found.iter().zip(&reference.metrics) {
+        let tested = line["split"] == "test";
+        assert_eq!(line["loss"] == plain["loss"], !tested, "{line}");
+    }
+    let output = bench.other(&["eval", "run", "--device", "cpu", "--json"]);
+    let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(evaluation["test_time"], "flip");
+    assert_eq!(evaluation["loss"], found.last().unwrap()["loss"]);
+    let output = bench.other(&["eval", "run", "--device", "cpu"]);
+    assert!(text(&output.stdout).contains("views       flip\n"));
+    // A run that was tested one way does not go on another way.
+    let output = bench.run(&with(&["--out", "run", "--resume"], &["run.test_time=none"]));
+    assert_ne!(output.status.code(), Some(0));
+    let says = text(&output.stderr);
+    assert!(says.contains("run.test_time was \"flip\", is \"none\""), "{says}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::files::{Files, json, read_files, write_files};
 use super::origin::Origin;
 use crate::engine::optimizer::Optimizer;
 use crate::engine::statistics::Sums;
-use crate::experiment::DataConfig;
+use crate::experiment::{DataConfig, TestTime};
 use crate::runs::exact;
 use crate::tensors::{self, Arrays, TensorsError};
 
@@ -93,6 +93,9 @@ pub struct Description {
     pub seed: u64,
     /// What the images were normalised with: evaluation needs no training images.
     pub normalization: Normalization,
+    /// How it is tested; older checkpoints do not say, and were tested without views.
+    #[serde(default, skip_serializing_if = "TestTime::is_none")]
+    pub test_time: TestTime,
 }
 
 /// Everything a checkpoint holds.
