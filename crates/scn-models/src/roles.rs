@@ -12,8 +12,12 @@ use crate::orthonormal::orthonormal_rows;
 /// Parameters that the optimiser can treat apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Convolutions, dictionaries and the classifier.
+    /// Convolutions, encoders and step sizes.
     Weight,
+    /// Dictionaries of coding layers.
+    Dictionary,
+    /// The classifier's weight.
+    Classifier,
     /// Sparsity weights λ₁.
     Sparsity,
     /// Biases.
@@ -27,6 +31,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Group::Weight => "weights",
+            Group::Dictionary => "dictionaries",
+            Group::Classifier => "classifiers",
             Group::Sparsity => "sparsity weights lambda1",
             Group::Bias => "biases",
             Group::Norm => "batch norms with scale and shift",

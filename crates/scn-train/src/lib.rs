@@ -21,9 +21,9 @@ pub use engine::trainer::Trainer;
 pub use error::TrainError;
 pub use experiment::{
     Anneal, DataConfig, DictionaryForm, EmaConfig, Experiment, ExperimentError, ExperimentFile, FirstLayerConfig,
-    Loaded, OptimizerConfig, OptimizerKind, Place, Places, RunConfig, Schedule, ScheduleConfig, ScheduleKind, Schema,
-    TestTime, TrainConfig, Validation, compared_experiments, keys, names_a_folder, reference, reference_of,
-    resolved_toml, same_training,
+    Loaded, OptimizerConfig, OptimizerKind, Place, Places, RateFactors, RunConfig, Schedule, ScheduleConfig,
+    ScheduleKind, Schema, TestTime, TrainConfig, Validation, compared_experiments, keys, names_a_folder, reference,
+    reference_of, resolved_toml, same_training,
 };
 pub use runs::atomic::write_file;
 pub use runs::checkpoint;

@@ -44,8 +44,9 @@ impl Classifier {
     }
 
     pub(crate) fn roles(&self, roles: &mut Roles) {
-        let group = Group::Bias;
-        roles.set(&self.bias, Role { group, ..Role::WEIGHT });
+        let of = |group| Role { group, ..Role::WEIGHT };
+        roles.set(&self.weight, of(Group::Classifier));
+        roles.set(&self.bias, of(Group::Bias));
     }
 
     pub(crate) fn summary(&self, name: &str) -> LayerSummary {

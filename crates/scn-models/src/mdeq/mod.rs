@@ -70,7 +70,7 @@ impl Family for Mdeq {
         doc: "The small multiscale deep equilibrium network for CIFAR (Bai, Koltun & Kolter, arXiv:2006.08656).",
         plan: plan::SMALL,
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Classifier, Group::Bias, Group::Norm];
 
     fn unused(keys: &MdeqConfig) -> Vec<Unused> {
         let (found, usual) = (keys.equilibrium, EquilibriumConfig::default());

@@ -237,6 +237,8 @@ impl DictionaryLayer {
     }
 
     pub(super) fn roles(&self, roles: &mut Roles) {
+        let group = Group::Dictionary;
+        roles.set(&self.weight, Role { group, ..Role::WEIGHT });
         roles.set(&self.threshold, self.role);
     }
 

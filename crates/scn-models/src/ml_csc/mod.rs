@@ -53,7 +53,13 @@ impl Family for MlCsc {
         doc: "Multi-layer convolutional sparse coding: ML-ISTA and other pursuits (Sulam et al., arXiv:1806.00701).",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias];
+    const GROUPS: &'static [Group] = &[
+        Group::Weight,
+        Group::Dictionary,
+        Group::Classifier,
+        Group::Sparsity,
+        Group::Bias,
+    ];
 
     fn unused(keys: &MlCscConfig) -> Vec<Unused> {
         keys.unused()

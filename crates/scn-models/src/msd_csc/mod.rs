@@ -50,7 +50,13 @@ impl Family for MsdCsc {
         doc: "MSD-CSC: multi-layer sparse coding with dictionaries [I Fᵀ] (Zhang & Zhang, 2021).",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[
+        Group::Weight,
+        Group::Dictionary,
+        Group::Classifier,
+        Group::Bias,
+        Group::Norm,
+    ];
 
     fn unused(keys: &MsdCscConfig) -> Vec<Unused> {
         if keys.batch_norm || keys.normalize_kept {

@@ -31,7 +31,7 @@ impl Family for MsdNet {
         doc: "Mixed-scale dense network (Pelt & Sethian, 2018).",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Classifier, Group::Bias, Group::Norm];
 
     fn misfit(_: &(), keys: &MsdNetConfig, image: [usize; 3]) -> Option<Misfit> {
         keys.plan().misfit(image)

@@ -98,7 +98,7 @@ impl Family for PreactResNet {
     type Keys = NoKeys;
 
     const MEMBERS: &'static [Member<Plan>] = MEMBERS;
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Classifier, Group::Bias, Group::Norm];
 
     fn build(plan: &Plan, _: &NoKeys, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
         let conv1 = Convolution::new(image[0], FIRST, 3, 1, init);

@@ -52,7 +52,13 @@ impl Family for ResCsc {
         doc: "Res-CSC: pairs of coding layers around the skip I − DᵀD/L (Zhang & Zhang, 2021).",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[
+        Group::Weight,
+        Group::Dictionary,
+        Group::Classifier,
+        Group::Bias,
+        Group::Norm,
+    ];
 
     fn misfit(_: &(), keys: &ResCscConfig, _: [usize; 3]) -> Option<Misfit> {
         let weights: u128 = pairs(keys)

@@ -81,7 +81,7 @@ impl Family for ResNet {
     type Keys = ResNetConfig;
 
     const MEMBERS: &'static [Member<Plan>] = MEMBERS;
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[Group::Weight, Group::Classifier, Group::Bias, Group::Norm];
 
     fn build(plan: &Plan, keys: &ResNetConfig, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
         let frame = Frame {

@@ -60,7 +60,7 @@ impl Family for ScCnn {
         doc: "The convolutional network that Bowren derives from sparse coding.",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias];
+    const GROUPS: &'static [Group] = &[Group::Dictionary, Group::Classifier, Group::Sparsity, Group::Bias];
 
     fn unused(keys: &ScCnnConfig) -> Vec<Unused> {
         let ScCnnConfig {

@@ -166,6 +166,7 @@ impl WindowCoding {
         roles.set(
             &self.weight,
             Role {
+                group: Group::Dictionary,
                 constraint,
                 ..Role::WEIGHT
             },

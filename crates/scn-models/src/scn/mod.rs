@@ -61,7 +61,7 @@ impl Family for Scn {
         doc: "Supervised deep sparse coding network (Sun, Nasrabadi & Tran, arXiv:1701.08349).",
         plan: (),
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias];
+    const GROUPS: &'static [Group] = &[Group::Dictionary, Group::Classifier, Group::Sparsity, Group::Bias];
 
     fn unused(keys: &ScnConfig) -> Vec<Unused> {
         let defaults = ScnConfig::default();

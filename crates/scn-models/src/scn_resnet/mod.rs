@@ -32,7 +32,14 @@ impl Family for ScnResNet {
         doc: "ResNet-18 whose first convolution is a sparse-coding layer of an SCN.",
         plan: RESNET_18,
     }];
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Sparsity, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[
+        Group::Weight,
+        Group::Dictionary,
+        Group::Classifier,
+        Group::Sparsity,
+        Group::Bias,
+        Group::Norm,
+    ];
 
     fn build(plan: &Stages, keys: &ScnResNetConfig, image: [usize; 3], classes: usize, init: &mut Initializer) -> Self {
         let frame = Frame {

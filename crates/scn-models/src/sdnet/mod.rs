@@ -77,7 +77,13 @@ impl Family for Sdnet {
     type Keys = SdnetConfig;
 
     const MEMBERS: &'static [Member<Plan>] = MEMBERS;
-    const GROUPS: &'static [Group] = &[Group::Weight, Group::Bias, Group::Norm];
+    const GROUPS: &'static [Group] = &[
+        Group::Weight,
+        Group::Dictionary,
+        Group::Classifier,
+        Group::Bias,
+        Group::Norm,
+    ];
 
     fn unused(keys: &SdnetConfig) -> Vec<Unused> {
         let CscConfig { steps, implicit, .. } = keys.csc;

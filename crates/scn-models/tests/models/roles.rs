@@ -51,6 +51,7 @@ fn group_by_name(name: &str) -> Group {
     match (parent, leaf) {
         (_, "lambda1") => Group::Sparsity,
         ("classifier", "bias") => Group::Bias,
+        ("classifier", "weight") => Group::Classifier,
         (norm, "weight" | "bias") if norm.starts_with("bn") => Group::Norm,
         _ => Group::Weight,
     }
@@ -66,18 +67,23 @@ fn groups_are_those_that_names_told() {
         let model = Model::empty(&config(kind.name()), [3, 8, 8], 10, &Device::flex()).unwrap();
         let roles = roles(&model);
         for (name, role) in &roles {
-            assert_eq!(role.group, group_by_name(name), "{kind:?} {name}");
             assert_eq!((role.rate, role.frozen), (1.0, false), "{kind:?} {name}");
             let dictionary = model
                 .coding_layers()
                 .iter()
                 .any(|layer| *name == format!("{}.weight", layer.name));
+            let group = if dictionary {
+                Group::Dictionary
+            } else {
+                group_by_name(name)
+            };
+            assert_eq!(role.group, group, "{kind:?} {name}");
             let expected = match role.group {
                 Group::Sparsity if kind.has("prior") => Constraint::Free,
                 Group::Sparsity => Constraint::NON_NEGATIVE,
-                Group::Weight if dictionary && kind.has("csc") => Constraint::UnitSphere,
-                Group::Weight if dictionary && kind.has("prior") => Constraint::Orthonormal,
-                Group::Weight | Group::Bias | Group::Norm => Constraint::Free,
+                Group::Dictionary if kind.has("csc") => Constraint::UnitSphere,
+                Group::Dictionary if kind.has("prior") => Constraint::Orthonormal,
+                Group::Weight | Group::Dictionary | Group::Classifier | Group::Bias | Group::Norm => Constraint::Free,
             };
             assert_eq!(role.constraint, expected, "{kind:?} {name}");
         }
@@ -89,9 +95,18 @@ fn families_state_the_groups_that_their_parameters_have() {
     for kind in ModelKind::all() {
         let model = Model::empty(&config(kind.name()), [3, 8, 8], 10, &Device::flex()).unwrap();
         let roles = roles(&model);
-        let found: BTreeSet<_> = roles.values().map(|role| role.group.name()).collect();
-        let stated: BTreeSet<_> = config(kind.name()).groups().iter().map(|group| group.name()).collect();
+        // Running statistics are visited too, with the role of a weight; some networks have no other weights.
+        let told = |name: &&str| *name != Group::Weight.name();
+        let found: BTreeSet<_> = roles.values().map(|role| role.group.name()).filter(told).collect();
+        let groups = config(kind.name()).groups();
+        let stated: BTreeSet<_> = groups.iter().map(|group| group.name()).filter(told).collect();
         assert_eq!(found, stated, "{kind:?}");
+        let dictionaries = roles.values().filter(|role| role.group == Group::Dictionary);
+        assert_eq!(dictionaries.count(), model.coding_layers().len(), "{kind:?}");
+        let classifier = |name: &str| name == "classifier.weight" || name.ends_with(".classifier.weight");
+        for (name, role) in &roles {
+            assert_eq!(role.group == Group::Classifier, classifier(name), "{kind:?} {name}");
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub use error::{ExperimentError, Place};
 pub use first_layer::{DictionaryForm, FirstLayerConfig};
 pub use keys::{Schema, keys};
 pub use load::{ExperimentFile, Loaded};
-pub use optimizer::{OptimizerConfig, OptimizerKind};
+pub use optimizer::{OptimizerConfig, OptimizerKind, RateFactors};
 pub use places::Places;
 pub use print::resolved_toml;
 pub use reference::{reference, reference_of};

@@ -30,5 +30,20 @@ scn_keys::table! {
         pub decay_bias: bool = default(true),
         /// ResNet: weight decay of the batch norms' scale and shift too.
         pub decay_norm: bool = default(true),
+        /// What the learning rate is multiplied by for some parameters.
+        pub factors: RateFactors = table(),
+    }
+}
+
+scn_keys::table! {
+    /// What the learning rate is multiplied by for some parameters, weight decay with it.
+    #[derive(Copy)]
+    pub struct RateFactors {
+        /// For lambda1 and the thresholds of coding layers that stand in its place.
+        pub lambda1: f64 = default(1.0).within(finite_at_least(0.0)),
+        /// For the dictionaries of coding layers.
+        pub dictionary: f64 = default(1.0).within(finite_at_least(0.0)),
+        /// For the classifier's weight; its bias learns as all others.
+        pub classifier: f64 = default(1.0).within(finite_at_least(0.0)),
     }
 }

@@ -36,6 +36,14 @@ impl ExperimentFile for Experiment {
         let optimizer = &mut self.train.optimizer;
         optimizer.decay_lambda1 |= !groups.contains(&Group::Sparsity);
         optimizer.decay_norm |= !groups.contains(&Group::Norm);
+        for (factor, group) in [
+            (&mut optimizer.factors.lambda1, Group::Sparsity),
+            (&mut optimizer.factors.dictionary, Group::Dictionary),
+        ] {
+            if !groups.contains(&group) {
+                *factor = 1.0;
+            }
+        }
         let augment = &mut self.data.augment;
         augment.per_batch &= augment.changes_images();
         if self.first_layer.dictionary.is_none() {
@@ -57,7 +65,8 @@ impl ExperimentFile for Experiment {
         checker.batch()?;
         checker.unused()?;
         checker.first_layer()?;
-        checker.decay()
+        checker.decay()?;
+        checker.factors()
     }
 
     fn check(&self, places: &Places) -> Result<(), ExperimentError> {
@@ -224,6 +233,30 @@ impl Checker<'_> {
                 &format!("model.kind is \"{kind}\", which has no {}", group.name()),
                 "true, its default".to_owned(),
             ));
+        }
+        Ok(())
+    }
+
+    /// Refuses factors for what the network does not have.
+    fn factors(&self) -> Result<(), ExperimentError> {
+        let Experiment { model, train, .. } = self.experiment;
+        let factors = &train.optimizer.factors;
+        for (name, factor, group) in [
+            ("lambda1", factors.lambda1, Group::Sparsity),
+            ("dictionary", factors.dictionary, Group::Dictionary),
+        ] {
+            let with = format!(
+                "model.kind is \"{}\", which has no {}",
+                model.kind().name(),
+                group.name()
+            );
+            self.fits(
+                &format!("train.optimizer.factors.{name}"),
+                factor,
+                factor == 1.0 || model.groups().contains(&group),
+                &with,
+                || "1, its default".to_owned(),
+            )?;
         }
         Ok(())
     }

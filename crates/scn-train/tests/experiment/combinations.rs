@@ -252,6 +252,16 @@ fn values_that_change_nothing_or_cannot_be_meant() {
             &[],
             r#"x.toml:6:14: train.optimizer.decay_norm: found false, but model.kind is "scn", which has no batch norms with scale and shift; expected true, its default"#,
         ),
+        (
+            model("[train.optimizer.factors]\ndictionary = 2").replace("\"scn\"", "\"resnet18\""),
+            &[],
+            r#"x.toml:6:14: train.optimizer.factors.dictionary: found 2, but model.kind is "resnet18", which has no dictionaries; expected 1, its default"#,
+        ),
+        (
+            model("").replace("\"scn\"", "\"sdnet18\""),
+            &["train.optimizer.factors.lambda1=0.5"],
+            r#"--set train.optimizer.factors.lambda1=0.5: train.optimizer.factors.lambda1: found 0.5, but model.kind is "sdnet18", which has no sparsity weights lambda1; expected 1, its default"#,
+        ),
     ]);
     // What goes together is taken, and so are defaults that are written out.
     for (text, overrides) in [
@@ -264,6 +274,14 @@ fn values_that_change_nothing_or_cannot_be_meant() {
             &["train.optimizer.decay_lambda1=false", "train.optimizer.decay_norm=true"],
         ),
         (model(""), &["model.kind=scn18", "train.optimizer.decay_norm=false"]),
+        (
+            model("[train.optimizer]\nfactors = { lambda1 = 0, dictionary = 2, classifier = 0.5 }"),
+            &[],
+        ),
+        (
+            model("[train.optimizer]\nfactors = { classifier = 4 }").replace("\"scn\"", "\"resnet18\""),
+            &[],
+        ),
         (model(""), &["model={kind=\"sdnet18\", csc={implicit={}, steps=2}}"]),
         (model(""), &["model={kind=\"sdnet18\", csc={steps=5}}"]),
     ] {

@@ -295,6 +295,11 @@ fn values_out_of_range() {
             "x.toml:3:18: data.augment.cutout: found 0; expected a whole number of pixels, at least 1 and not larger than the image",
         ),
         (
+            model("[train.optimizer.factors]\nlambda1 = -1"),
+            &[],
+            "x.toml:6:11: train.optimizer.factors.lambda1: found -1; expected a finite number, at least 0",
+        ),
+        (
             model("[train.ema]\ndecay = 1.0"),
             &[],
             "x.toml:6:9: train.ema.decay: found 1; expected a number from 0 to below 1",

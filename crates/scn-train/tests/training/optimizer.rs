@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use scn_models::{Constraint, Group, Role, Roles};
-use scn_train::{Optimizer, OptimizerConfig, OptimizerKind};
+use scn_train::{Optimizer, OptimizerConfig, OptimizerKind, RateFactors};
 
 /// A tensor of every group.
 #[derive(Module, Debug)]
@@ -100,6 +100,8 @@ fn roles(toy: &Toy) -> Roles {
     roles.set(&toy.bn1.weight, of(Group::Norm));
     roles.set(&toy.bn1.bias, of(Group::Norm));
     roles.set(&toy.classifier.bias, of(Group::Bias));
+    roles.set(&toy.classifier.weight, of(Group::Classifier));
+    roles.set(&toy.coding.weight, of(Group::Dictionary));
     roles
 }
 
@@ -155,6 +157,12 @@ impl Reference {
                 _ => true,
             };
             let decay = if decays { config.weight_decay } else { 0.0 };
+            let factor = match name {
+                "coding.lambda1" => config.factors.lambda1,
+                "coding.weight" => config.factors.dictionary,
+                "classifier.weight" => config.factors.classifier,
+                _ => 1.0,
+            };
             let first = !self.buffers.contains_key(name);
             let buffer = self.buffers.entry(name).or_insert_with(|| vec![0.0; parameters.len()]);
             let squares = self.squares.entry(name).or_insert_with(|| vec![0.0; parameters.len()]);
@@ -169,7 +177,7 @@ impl Reference {
                     *v = if first { d } else { config.momentum * *v + d };
                     d = if config.nesterov { d + config.momentum * *v } else { *v };
                 }
-                *p -= rate * d;
+                *p -= rate * factor * d;
                 if name == "coding.lambda1" {
                     *p = p.max(0.0);
                 }
@@ -267,6 +275,14 @@ fn is_that_of_pytorch() {
         },
         OptimizerConfig {
             decay_norm: false,
+            ..nesterov
+        },
+        OptimizerConfig {
+            factors: RateFactors {
+                lambda1: 0.7,
+                dictionary: 2.0,
+                classifier: 0.25,
+            },
             ..nesterov
         },
     ] {

@@ -115,6 +115,8 @@ impl SparseCoding2d {
             ..Role::WEIGHT
         };
         roles.set(&self.lambda1, role);
+        let group = Group::Dictionary;
+        roles.set(&self.weight, Role { group, ..Role::WEIGHT });
     }
 
     pub(crate) fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary {

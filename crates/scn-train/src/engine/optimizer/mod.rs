@@ -256,10 +256,20 @@ struct Update<'a> {
 }
 
 impl Update<'_> {
+    fn factor(&self, group: Group) -> f64 {
+        let factors = &self.optimizer.config.factors;
+        match group {
+            Group::Sparsity => factors.lambda1,
+            Group::Dictionary => factors.dictionary,
+            Group::Classifier => factors.classifier,
+            Group::Weight | Group::Bias | Group::Norm => 1.0,
+        }
+    }
+
     fn decay(&self, group: Group) -> f64 {
         let config = &self.optimizer.config;
         let decays = match group {
-            Group::Weight => true,
+            Group::Weight | Group::Dictionary | Group::Classifier => true,
             Group::Sparsity => config.decay_lambda1,
             Group::Bias => config.decay_bias,
             Group::Norm => config.decay_norm,
@@ -291,7 +301,7 @@ impl ModuleMapper for Update<'_> {
             return param;
         };
         let name = self.path.name();
-        let decay = self.decay(group);
+        let (decay, factor) = (self.decay(group), self.factor(group));
         let value = param.val().without_autodiff();
         let mut gradient = match &self.scale {
             Some(scale) => gradient * scale.clone().reshape([1; D]),
@@ -301,7 +311,7 @@ impl ModuleMapper for Update<'_> {
             gradient = gradient + value.clone() * decay;
         }
         let direction = self.optimizer.direction(name, gradient);
-        let value = constraint.apply(value - direction * (self.learning_rate * rate));
+        let value = constraint.apply(value - direction * (self.learning_rate * rate * factor));
         param.map(|_| Tensor::from_inner(value).require_grad())
     }
 }
