@@ -24,11 +24,17 @@ pub struct TrainingStep {
     pub number: usize,
     /// The seed of the run.
     pub seed: u64,
+    /// Parts of its batch before this one, where a step takes its batch in parts.
+    pub shard: usize,
 }
 
 impl Pass {
     /// That of a first step.
-    pub const TRAINING: Pass = Pass::Training(TrainingStep { number: 0, seed: 0 });
+    pub const TRAINING: Pass = Pass::Training(TrainingStep {
+        number: 0,
+        seed: 0,
+        shard: 0,
+    });
     /// With codes as sparse as in training.
     pub const EVALUATION: Pass = Pass::Evaluation { sparsity: None };
 

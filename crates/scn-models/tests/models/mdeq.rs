@@ -235,9 +235,13 @@ fn the_backward_system_is_reported_once_it_is_solved() {
 fn dropout_follows_seed_and_step_and_is_for_training_only() {
     let device = Device::flex();
     let (model, x) = (solved("pretraining_steps = 0", &device), input(&device));
-    let at = |number, seed| equilibrium(&model, x.clone(), &Pass::Training(TrainingStep { number, seed })).0;
+    let of = |number, seed, shard| {
+        let step = TrainingStep { number, seed, shard };
+        equilibrium(&model, x.clone(), &Pass::Training(step)).0
+    };
+    let at = |number, seed| of(number, seed, 0);
     assert_eq!(at(3, 1), at(3, 1));
-    assert!(at(3, 1) != at(4, 1) && at(3, 1) != at(3, 2));
+    assert!(at(3, 1) != at(4, 1) && at(3, 1) != at(3, 2) && at(3, 1) != of(3, 1, 1));
     let without = network("dropout = 0.0\nequilibrium = { pretraining_steps = 0 }", &device);
     assert!(at(0, 0) != equilibrium(&without, x.clone(), &Pass::TRAINING).0);
     // Of new running statistics: those of the others have moved.
@@ -251,9 +255,16 @@ fn pretraining_unrolls_from_zero_and_ends_with_its_steps() {
     let x = input(&device);
     let model = solved("pretraining_steps = 2, pretraining_layers = 4", &device);
     let at = |number| {
-        equilibrium(&model, x.clone(), &Pass::Training(TrainingStep { number, seed: 0 }))
-            .1
-            .forward
+        equilibrium(
+            &model,
+            x.clone(),
+            &Pass::Training(TrainingStep {
+                number,
+                ..TrainingStep::default()
+            }),
+        )
+        .1
+        .forward
     };
     assert_eq!(
         (at(1).iterations, at(2).iterations == vec![4; BATCH]),

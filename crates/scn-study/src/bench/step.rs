@@ -250,6 +250,7 @@ impl Bench {
             let at = TrainingStep {
                 number: step,
                 seed: self.experiment.seed,
+                shard: 0,
             };
             self.learner
                 .step(&batch, at, learning_rate, &mut collector)

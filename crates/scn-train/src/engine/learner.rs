@@ -9,6 +9,7 @@ use crate::engine::average::Average;
 use crate::engine::evaluation::{host, images};
 use crate::engine::loss::{Counts, cross_entropy};
 use crate::engine::optimizer::Optimizer;
+use crate::engine::shards::{MeanGradients, shards};
 use crate::engine::statistics::Collector;
 use crate::experiment::TrainConfig;
 
@@ -20,6 +21,8 @@ pub struct Learner<N = Model> {
     pub optimizer: Optimizer,
     /// Of the model's weights over the steps, where there is one: it is what evaluation takes.
     pub average: Option<Average<N>>,
+    /// Parts that a step takes its batch in, each with batch-norm statistics of its own.
+    pub shards: usize,
     /// See [`cross_entropy`].
     pub label_smoothing: f64,
     /// The model's device, with autodiff.
@@ -41,6 +44,7 @@ impl<N: Network> Learner<N> {
         Self {
             optimizer: Optimizer::new(train.optimizer, train.clip_norm),
             average: train.ema.map(|ema| Average::new(&model, ema.decay)),
+            shards: train.shards,
             label_smoothing: train.label_smoothing,
             model,
             device,
@@ -58,23 +62,38 @@ impl<N: Network> Learner<N> {
         learning_rate: f64,
         collector: &mut Collector,
     ) -> Result<Counts, Diverged> {
-        let (input, pass) = (images(batch, &self.device), Pass::Training(at));
-        let Output {
-            logits,
-            codes,
-            backward,
-        } = self.model.forward(input.clone(), &pass);
-        let values = host(logits.clone().without_autodiff());
-        let counts = Counts::of(&values, &batch.labels, self.label_smoothing);
-        if !counts.loss.is_finite() {
-            return Err(Diverged {
-                loss: counts.loss / counts.images as f64,
-                layers: largest_layer(&self.model, input, &pass),
-            });
+        let mut mean = MeanGradients::new();
+        let mut reports = Vec::new();
+        for (shard, part) in shards(batch, self.shards).iter().enumerate() {
+            let (input, pass) = (images(part, &self.device), Pass::Training(TrainingStep { shard, ..at }));
+            let Output {
+                logits,
+                codes,
+                backward,
+            } = self.model.forward(input.clone(), &pass);
+            let values = host(logits.clone().without_autodiff());
+            let counts = Counts::of(&values, &part.labels, self.label_smoothing);
+            if !counts.loss.is_finite() {
+                return Err(Diverged {
+                    loss: counts.loss / counts.images as f64,
+                    layers: largest_layer(&self.model, input, &pass),
+                });
+            }
+            let gradients = backward.gradients(cross_entropy(logits, &part.labels, self.label_smoothing));
+            mean.add(
+                &self.model,
+                gradients,
+                part.labels.len() as f64 / batch.labels.len() as f64,
+            );
+            // The layers' reports have those of their backward solves by now.
+            reports.push((counts, codes));
         }
-        let gradients = backward.gradients(cross_entropy(logits, &batch.labels, self.label_smoothing));
-        // The layers' reports have those of their backward solves by now.
-        collector.add(&counts, codes);
+        let gradients = mean.finish();
+        let mut counts = Counts::default();
+        for (of_part, codes) in reports {
+            counts.add(&of_part);
+            collector.add(&of_part, codes);
+        }
         timed(Part::Optimizer, || {
             let roles = self.optimizer.roles(&self.model);
             let model = self

@@ -8,6 +8,7 @@ pub mod loss;
 pub(crate) mod optimizer;
 pub(crate) mod progress;
 pub(crate) mod saving;
+mod shards;
 pub(crate) mod splits;
 pub(crate) mod start;
 pub(crate) mod statistics;

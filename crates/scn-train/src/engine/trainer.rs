@@ -159,6 +159,7 @@ impl Trainer {
         let at = TrainingStep {
             number: self.state.step,
             seed: self.experiment.seed,
+            shard: 0,
         };
         let counts = self
             .learner

@@ -17,6 +17,9 @@ scn_keys::table! {
     pub struct TrainConfig {
         /// Passes over the training set.
         pub epochs: usize = default(200).within(whole(1, 1_000_000)),
+        /// Parts that a step takes its batch in, one after the other, each with batch-norm statistics of its own; gradients are
+        /// averaged.
+        pub shards: usize = default(1).within(whole(1, 1_000_000)),
         /// Probability that the target moves from the label to all classes evenly.
         pub label_smoothing: f64 = default(0.0).within(below_one()),
         /// Largest Euclidean norm of the gradient of all parameters.

@@ -290,6 +290,12 @@ impl Checker<'_> {
 
     fn training(&self) -> Result<(), ExperimentError> {
         let train = &self.experiment.train;
+        let (shards, batch) = (train.shards, self.experiment.data.batch_size);
+        let fits = shards == 1 || batch.is_multiple_of(shards) && batch / shards >= MIN_IMAGES;
+        let with = format!("data.batch_size is {batch}");
+        self.fits("train.shards", shards, fits, &with, || {
+            format!("a divisor of {batch} that leaves at least {MIN_IMAGES} images to each part")
+        })?;
         let optimizer = &train.optimizer;
         let possible = !optimizer.nesterov || optimizer.momentum > 0.0;
         self.fits(

@@ -60,6 +60,16 @@ fn values_that_do_not_go_together() {
             "x.toml:3:33: data.augment.cutout: found 17, but the images that are trained on are 16×16; expected at most 16",
         ),
         (
+            model("[train]\nshards = 3"),
+            &[],
+            "x.toml:6:10: train.shards: found 3, but data.batch_size is 128; expected a divisor of 128 that leaves at least 2 images to each part",
+        ),
+        (
+            data("batch_size = 4"),
+            &["train.shards=4"],
+            "--set train.shards=4: train.shards: found 4, but data.batch_size is 4; expected a divisor of 4 that leaves at least 2 images to each part",
+        ),
+        (
             model("classes = 100"),
             &[],
             "x.toml:5:11: model.classes: found 100, but cifar10 has 10 classes; expected 10",

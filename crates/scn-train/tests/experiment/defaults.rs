@@ -44,7 +44,7 @@ fn the_shortest_experiment_has_the_defaults_of_the_reference() {
     assert_eq!(scn.keys.solver.options(), SolverOptions::default());
     assert_eq!((first_layer.dictionary, first_layer.frozen), (None, false));
     assert_eq!((train.epochs, train.label_smoothing, train.clip_norm), (200, 0.0, None));
-    assert_eq!(train.ema, None);
+    assert_eq!((train.ema, train.shards), (None, 1));
     let optimizer = &train.optimizer;
     assert_eq!(
         (optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay),

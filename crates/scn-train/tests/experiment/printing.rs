@@ -34,6 +34,7 @@ fn every_value_can_be_written_out_and_read_again() {
         epochs = 30
         label_smoothing = 0.1
         clip_norm = 5
+        shards = 4
         [train.optimizer]
         learning_rate = 0.30000000000000004
         momentum = 0.95

@@ -31,7 +31,10 @@ fn step(learner: &mut Learner, index: usize) {
         labels: vec![0, 3, 5, 9],
         records: (0..4).collect(),
     };
-    let at = TrainingStep { number: index, seed: 0 };
+    let at = TrainingStep {
+        number: index,
+        ..TrainingStep::default()
+    };
     learner
         .step(&batch, at, 0.3, &mut Collector::new(Sums::default()))
         .unwrap();

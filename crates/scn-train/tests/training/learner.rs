@@ -36,7 +36,10 @@ fn collected(learner: &mut Learner, index: usize) -> Collector {
         records: (0..4).collect(),
     };
     let mut collector = Collector::new(Sums::default());
-    let at = TrainingStep { number: index, seed: 0 };
+    let at = TrainingStep {
+        number: index,
+        ..TrainingStep::default()
+    };
     learner.step(&batch, at, 0.05, &mut collector).unwrap();
     collector
 }

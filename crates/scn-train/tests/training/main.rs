@@ -9,5 +9,6 @@ mod learner;
 mod losses;
 mod optimizer;
 mod run_folder;
+mod shards;
 mod statistics;
 mod test_time;

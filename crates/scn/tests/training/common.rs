@@ -52,12 +52,13 @@ threads = 1
 "#;
 
 /// Parts of a recipe that [`SMALL`] leaves off.
-pub const RECIPE: [&str; 6] = [
+pub const RECIPE: [&str; 7] = [
     "train.ema.decay=0.9",
     "data.augment.flip=alternating",
     "data.augment.cutout=3",
     "train.schedule.kind=rex",
     "run.test_time=flip-shift",
+    "train.shards=2",
     "train.optimizer.factors={ lambda1 = 2, dictionary = 0.5, classifier = 1.5 }",
 ];
 
