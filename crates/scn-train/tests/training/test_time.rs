@@ -10,6 +10,9 @@ use crate::common::small;
 
 const SIDE: isize = 8;
 
+/// Whether a view is mirrored, by how many pixels it is moved, and its weight.
+type Views = &'static [(bool, isize, f64)];
+
 /// The view: mirrored or not, moved down and to the right by so many pixels.
 fn view(pixels: &[f32], mirrored: bool, moved: isize) -> Vec<f32> {
     let mut seen = Vec::new();
@@ -55,7 +58,7 @@ fn found(test_time: TestTime) -> Evaluation {
 #[test]
 fn views_are_weighted_as_described() {
     let model = model();
-    let cases: [(TestTime, &[(bool, isize, f64)]); 3] = [
+    let cases: [(TestTime, Views); 3] = [
         (TestTime::None, &[(false, 0, 1.0)]),
         (TestTime::Flip, &[(false, 0, 0.5), (true, 0, 0.5)]),
         (
