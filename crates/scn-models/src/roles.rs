@@ -74,6 +74,12 @@ impl Role {
         frozen: false,
         rate: 1.0,
     };
+
+    /// That of a dictionary whose atoms are free.
+    pub const DICTIONARY: Role = Role {
+        group: Group::Dictionary,
+        ..Role::WEIGHT
+    };
 }
 
 /// The roles of a network's parameters.

@@ -118,10 +118,8 @@ pub(crate) fn accelerated_step(
 ) -> Tensor<4> {
     let geometry = geometry::of_input(&x, &weight, placement);
     check_threshold(&threshold, &geometry);
-    for codes in [&codes, &previous] {
-        let (dims, shape) = (codes.dims(), geometry.codes_shape());
-        assert_eq!(dims, shape, "codes (left) are not those of the layer (right)");
-    }
+    check_codes(&codes, &geometry);
+    check_codes(&previous, &geometry);
     Tensor::from_dispatch(Dispatch::accelerated_step(
         x.into_dispatch(),
         codes.into_dispatch(),
@@ -133,6 +131,16 @@ pub(crate) fn accelerated_step(
         geometry,
         non_negative,
     ))
+}
+
+/// # Panics
+/// Where they are not those of the layer.
+fn check_codes(codes: &Tensor<4>, geometry: &ConvGeometry) {
+    assert_eq!(
+        codes.dims(),
+        geometry.codes_shape(),
+        "codes (left) are not those of the layer (right)"
+    );
 }
 
 /// # Panics
@@ -151,8 +159,7 @@ fn check_threshold(threshold: &Tensor<2>, geometry: &ConvGeometry) {
 /// Where the shapes do not form a layer whose codes these are.
 pub(crate) fn signal_residual(x: Tensor<4>, codes: Tensor<4>, weight: Tensor<4>, placement: Placement) -> Tensor<4> {
     let geometry = geometry::of_input(&x, &weight, placement);
-    let (dims, shape) = (codes.dims(), geometry.codes_shape());
-    assert_eq!(dims, shape, "codes (left) are not those of the layer (right)");
+    check_codes(&codes, &geometry);
     Tensor::from_dispatch(Dispatch::signal_residual(
         x.into_dispatch(),
         codes.into_dispatch(),

@@ -237,8 +237,7 @@ impl DictionaryLayer {
     }
 
     pub(super) fn roles(&self, roles: &mut Roles) {
-        let group = Group::Dictionary;
-        roles.set(&self.weight, Role { group, ..Role::WEIGHT });
+        roles.set(&self.weight, Role::DICTIONARY);
         roles.set(&self.threshold, self.role);
     }
 

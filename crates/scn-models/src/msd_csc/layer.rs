@@ -9,7 +9,7 @@ use super::MsdCscConfig;
 use crate::initialization::Initializer;
 use crate::layers::mixed_scale::{KERNEL, dilated, dilated_summary};
 use crate::layers::{BatchNorm, Threshold, report_step, reported};
-use crate::{CodingReport, Group, LayerSummary, Pass, Role, Roles};
+use crate::{CodingReport, LayerSummary, Pass, Role, Roles};
 
 /// Weights are so many times 1/√m for patches of m values, as in the authors' program: `‖D‖² = 1 + ‖F‖²` is near 1, and
 /// so is the step size.
@@ -148,8 +148,7 @@ impl CodingLayer {
     }
 
     pub(super) fn roles(&self, roles: &mut Roles) {
-        let group = Group::Dictionary;
-        roles.set(&self.weight, Role { group, ..Role::WEIGHT });
+        roles.set(&self.weight, Role::DICTIONARY);
         self.threshold.roles(roles);
         if let Some(kept) = &self.kept {
             kept.roles(roles);

@@ -9,7 +9,7 @@ use super::{KERNEL, ResCscConfig, Skip};
 use crate::initialization::Initializer;
 use crate::layers::residual::subsample;
 use crate::layers::{Convolution, Threshold, report_step, reported};
-use crate::{CodingLayer, CodingReport, CodingSource, CodingUnit, Group, LayerSummary, Pass, Role, Roles};
+use crate::{CodingLayer, CodingReport, CodingSource, CodingUnit, LayerSummary, Pass, Role, Roles};
 
 /// Two coding layers, of which the second starts at the code before the last.
 #[derive(Module, Debug)]
@@ -79,9 +79,8 @@ impl Pair {
     }
 
     pub(super) fn roles(&self, roles: &mut Roles) {
-        let group = Group::Dictionary;
         for step in [&self.first, &self.second] {
-            roles.set(&step.conv.weight, Role { group, ..Role::WEIGHT });
+            roles.set(&step.conv.weight, Role::DICTIONARY);
             step.threshold.roles(roles);
         }
     }

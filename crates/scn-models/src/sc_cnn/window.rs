@@ -166,9 +166,8 @@ impl WindowCoding {
         roles.set(
             &self.weight,
             Role {
-                group: Group::Dictionary,
                 constraint,
-                ..Role::WEIGHT
+                ..Role::DICTIONARY
             },
         );
         if let Some(lambda1) = &self.lambda1 {

@@ -13,8 +13,7 @@ use crate::layers::residual::Filter;
 use crate::layers::{active_codes, image_means, relative_residual, step_size};
 use crate::roles::constrained;
 use crate::{
-    CodingLayer, CodingReport, CodingSource, CodingUnit, Constraint, Group, ImageCodes, LayerSummary, Role, Roles,
-    Sparsity,
+    CodingLayer, CodingReport, CodingSource, CodingUnit, Constraint, ImageCodes, LayerSummary, Role, Roles, Sparsity,
 };
 
 /// Images of a batch whose codes are reported: the residual takes two convolutions.
@@ -173,9 +172,8 @@ impl Filter for ConvolutionalCoding {
         roles.set(
             &self.weight,
             Role {
-                group: Group::Dictionary,
                 constraint,
-                ..Role::WEIGHT
+                ..Role::DICTIONARY
             },
         );
     }

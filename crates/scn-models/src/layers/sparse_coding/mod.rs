@@ -115,8 +115,7 @@ impl SparseCoding2d {
             ..Role::WEIGHT
         };
         roles.set(&self.lambda1, role);
-        let group = Group::Dictionary;
-        roles.set(&self.weight, Role { group, ..Role::WEIGHT });
+        roles.set(&self.weight, Role::DICTIONARY);
     }
 
     pub(crate) fn summary(&self, name: &str, input: [usize; 3]) -> LayerSummary {
